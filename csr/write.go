@@ -1,0 +1,66 @@
+package csr
+
+import (
+	"crypto"
+	"path/filepath"
+	"time"
+
+	"onsite/internal/fileset"
+)
+
+// WriteOptions says where a request and its key go. The zero value writes both
+// into the current folder, the key in clear.
+type WriteOptions struct {
+	Dir         string
+	KeyPassword []byte // encrypts the key; empty leaves it in clear
+	// KeepKey leaves the key file alone: the key came from a file already.
+	KeepKey bool
+	// Overwrite replaces files of the same names, which are then kept beside.
+	Overwrite bool
+	Now       func() time.Time // nil: time.Now
+}
+
+// Paths are the files of a request.
+type Paths struct {
+	Request string `json:"request"`
+	Key     string `json:"key"`  // "" when the key was not written
+	Kept    string `json:"kept"` // the folder with what was replaced, or ""
+}
+
+// Files names the files that Write writes for a request.
+func (o WriteOptions) Files(r *Request) Paths {
+	p := Paths{Request: filepath.Join(o.Dir, r.Stem()+".csr")}
+	if !o.KeepKey {
+		p.Key = filepath.Join(o.Dir, r.Stem()+".key")
+	}
+	return p
+}
+
+// Write signs the request and writes NAME.key and NAME.csr, the key first. The
+// two appear together or not at all. Without Overwrite an existing file of
+// either name is a *report.Error with the code "file.exists".
+func Write(r *Request, key crypto.Signer, o WriteOptions) (Paths, error) {
+	der, err := r.Sign(key)
+	if err != nil {
+		return Paths{}, err
+	}
+	paths := o.Files(r)
+	var files []fileset.File
+	if !o.KeepKey {
+		encoded, err := EncodeKey(key, PKCS8, o.KeyPassword)
+		if err != nil {
+			return Paths{}, err
+		}
+		files = append(files, fileset.File{Name: filepath.Base(paths.Key), Data: encoded, Private: true})
+	}
+	files = append(files, fileset.File{Name: filepath.Base(paths.Request), Data: PEM(der)})
+	dir := o.Dir
+	if dir == "" {
+		dir = "."
+	}
+	paths.Kept, err = fileset.Replace(dir, files, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
+	if err != nil {
+		return Paths{}, err
+	}
+	return paths, nil
+}

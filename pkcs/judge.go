@@ -1,0 +1,297 @@
+package pkcs
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"onsite/csr"
+	"onsite/report"
+)
+
+// Rules says against what certificates are judged.
+type Rules struct {
+	Host string    // a name or address that the leaf must cover; "" for none
+	Now  time.Time // zero: the present
+	// Roots are the certificates that the clients trust; nil: this computer's.
+	Roots []*x509.Certificate
+	// WarnDays is the number of days before the end at which to warn; 0: 30.
+	WarnDays int
+}
+
+func (r Rules) now() time.Time {
+	if r.Now.IsZero() {
+		return time.Now()
+	}
+	return r.Now
+}
+
+func (r Rules) warnDays() int {
+	if r.WarnDays == 0 {
+		return 30
+	}
+	return r.WarnDays
+}
+
+// Judge judges an installed set: that the key fits, the dates and the name, and
+// that clients get a whole chain under either kind of server program. Roots is
+// not used: the set's own root is taken as trusted.
+func (s *Installed) Judge(r Rules) []report.Finding {
+	leaf := s.Cert[0]
+	if !sameKey(s.Key, leaf) {
+		detail := fmt.Sprintf("the key does not belong to the first certificate of %s (%s)", CertFile, name(leaf))
+		remedy := "put the key there that the request was made with"
+		if i := slices.IndexFunc(s.Cert, func(c *x509.Certificate) bool { return sameKey(s.Key, c) }); i > 0 {
+			remedy = fmt.Sprintf("the key belongs to certificate %d of %s: put that one first, or run onsite pfx split again", i+1, CertFile)
+		}
+		return []report.Finding{report.Fail("set.key.mismatch", KeyFile, detail, remedy)}
+	}
+	findings := []report.Finding{report.Pass("set.key.matches", KeyFile,
+		fmt.Sprintf("%s, belongs to the certificate of %s", csr.DescribeKey(s.Key.Public()), name(leaf)))}
+	findings = append(findings, judgeEach(unique(append(slices.Clone(s.Cert), s.Root...)), r)...)
+	if r.Host != "" {
+		findings = append(findings, judgeName(leaf, r.Host))
+	}
+	return append(findings, s.judgeLoaders(r)...)
+}
+
+// judgeLoaders looks at the chain as the two kinds of server program send it:
+// one reads the first certificate of cert.pem and fills up from root.pem (as
+// OpenSSL's SSL_CTX_use_certificate_file with a CA file does), the other sends
+// cert.pem as it is.
+func (s *Installed) judgeLoaders(r Rules) []report.Finding {
+	r.Roots = slices.DeleteFunc(slices.Clone(s.Root), func(c *x509.Certificate) bool { return !selfSigned(c) })
+	if len(r.Roots) == 0 {
+		whole := climb(s.Cert[0], append(slices.Clone(s.Cert), s.Root...))
+		f := missingIssuer(whole[len(whole)-1])
+		if len(whole) == 1 {
+			f.Status = report.StatusFail // not even the issuer: no client can follow
+		}
+		return []report.Finding{f}
+	}
+	first := climb(s.Cert[0], s.Root)
+	if f, ok := chainProblem(first, r); ok {
+		f.Code, f.Subject = "chain.first-only", RootFile
+		f.Detail = "a program that reads only the first certificate of cert.pem cannot send a whole chain: " + f.Detail
+		f.Remedy = "root.pem must hold the intermediates, then the root: run onsite pfx split again"
+		return []report.Finding{f}
+	}
+	if f, ok := chainProblem(s.Cert, r); ok {
+		f.Subject = CertFile
+		f.Remedy = "cert.pem must hold the certificate, then the intermediates: run onsite pfx split again"
+		return []report.Finding{f}
+	}
+	return []report.Finding{report.Pass("chain.complete", CertFile+" and "+RootFile,
+		fmt.Sprintf("whole chain up to %s, whether a program reads the first certificate of cert.pem or all of it", name(r.Roots[0])))}
+}
+
+// JudgeServed judges certificates as a server sent them: dates, name, and a
+// whole chain in order up to a root that the client trusts. It never fetches
+// what is missing, as some browsers do and other clients do not.
+func JudgeServed(sent []*x509.Certificate, r Rules) []report.Finding {
+	if len(sent) == 0 {
+		return []report.Finding{report.Fail("chain.none", "", "the server sent no certificate", "check the server's certificate settings")}
+	}
+	findings := judgeEach(sent, r)
+	if r.Host != "" {
+		findings = append(findings, judgeName(sent[0], r.Host))
+	}
+	if f, ok := chainProblem(sent, r); ok {
+		return append(findings, f)
+	}
+	return append(findings, report.Pass("chain.complete", name(sent[0]), "whole chain as sent: "+strings.Join(chainNames(sent), ", ")))
+}
+
+func chainNames(certs []*x509.Certificate) []string {
+	list := make([]string, len(certs))
+	for i, c := range certs {
+		list[i] = name(c)
+	}
+	return list
+}
+
+// chainProblem says what is wrong with a chain as sent, if anything.
+func chainProblem(sent []*x509.Certificate, r Rules) (report.Finding, bool) {
+	chain := climb(sent[0], sent)
+	top := chain[len(chain)-1]
+	for i, c := range chain {
+		if i < len(sent) && sent[i] != c {
+			return report.Warn("chain.order", name(sent[0]), "the certificates are sent in the wrong order: "+strings.Join(chainNames(sent), ", "),
+				"put them in order, each followed by its issuer: onsite pfx split does"), true
+		}
+		if i > 0 && !c.IsCA && c.Version >= 3 {
+			return report.Fail("chain.not-ca", name(c), "it is no authority's certificate (no CA basic constraint), and stands above another",
+				"ask the authority for its real intermediate certificate"), true
+		}
+	}
+	trusted, err := r.trusts(top)
+	switch {
+	case err != nil:
+		return report.Unknown("chain.unknown", name(top), "this computer's trusted roots could not be read: "+err.Error(),
+			"name the root with --root"), true
+	case !trusted && selfSigned(top) && len(chain) == 1:
+		return report.Fail("chain.self-signed", name(top), "the certificate is signed by itself, and nobody trusts it",
+			"get a certificate from an authority, or have the clients trust this one (--root here)"), true
+	case !trusted && selfSigned(top):
+		return report.Fail("chain.untrusted", name(top), "the chain ends in a root that is not trusted",
+			"if it is your own authority's, name it with --root, and have the clients trust it"), true
+	case !trusted:
+		f := missingIssuer(top)
+		f.Status = report.StatusFail
+		return f, true
+	}
+	return r.verify(chain)
+}
+
+// trusts reports whether top is a trusted root or was issued by one.
+func (r Rules) trusts(top *x509.Certificate) (bool, error) {
+	if r.Roots == nil {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			return false, err
+		}
+		chains, err := top.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: r.within(top), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+		// A longer chain means that the platform fetched what was not sent.
+		return err == nil && slices.ContainsFunc(chains, func(c []*x509.Certificate) bool { return len(c) <= 2 }), nil
+	}
+	return slices.ContainsFunc(r.Roots, func(root *x509.Certificate) bool { return root.Equal(top) || signedBy(top, root) }), nil
+}
+
+// within returns a moment at which c was valid: dates are judged by themselves,
+// so that an expired certificate is not also called untrusted.
+func (r Rules) within(c *x509.Certificate) time.Time {
+	switch now := r.now(); {
+	case now.After(c.NotAfter):
+		return c.NotAfter
+	case now.Before(c.NotBefore):
+		return c.NotBefore
+	default:
+		return now
+	}
+}
+
+// verify has Go's own verifier look at a chain that seems right, for all the
+// rules that are not judged one by one here.
+func (r Rules) verify(chain []*x509.Certificate) (report.Finding, bool) {
+	o := x509.VerifyOptions{CurrentTime: r.within(chain[0]), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, Intermediates: x509.NewCertPool()}
+	for _, c := range chain[1:] {
+		o.Intermediates.AddCert(c)
+	}
+	if r.Roots != nil {
+		o.Roots = x509.NewCertPool()
+		for _, c := range r.Roots {
+			o.Roots.AddCert(c)
+		}
+	}
+	_, err := chain[0].Verify(o)
+	var invalid x509.CertificateInvalidError
+	switch {
+	case err == nil, errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return report.Finding{}, false
+	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
+		return report.Fail("cert.usage", name(chain[0]), "the certificate is not for servers (extended key usage)",
+			"ask the authority for a server (TLS web server) certificate"), true
+	case uncheckable(err):
+		return report.Unknown("chain.unknown", name(chain[0]), "a signature algorithm in the chain cannot be checked here: "+err.Error(),
+			"have the certificate issued again with SHA-256"), true
+	}
+	return report.Fail("chain.rejected", name(chain[0]), "clients reject the chain: "+err.Error(),
+		"ask the authority for a new certificate, or for the intermediates that belong to it"), true
+}
+
+func uncheckable(err error) bool {
+	_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
+	return insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm)
+}
+
+// judgeEach judges what can be said of every certificate by itself.
+func judgeEach(certs []*x509.Certificate, r Rules) []report.Finding {
+	var findings []report.Finding
+	now := r.now()
+	soonest := certs[0]
+	for _, c := range certs {
+		if c.NotAfter.Before(soonest.NotAfter) {
+			soonest = c
+		}
+		switch {
+		case now.After(c.NotAfter):
+			findings = append(findings, report.Fail("cert.expired", name(c), "expired on "+day(c.NotAfter),
+				"renew it: make a new request with onsite csr new; if the date is wrong, check this computer's clock"))
+		case now.Before(c.NotBefore):
+			findings = append(findings, report.Fail("cert.not-yet-valid", name(c), "valid only from "+c.NotBefore.UTC().Format("2006-01-02 15:04 MST"),
+				"check this computer's clock, or wait"))
+		case c.NotAfter.Sub(now) < time.Duration(r.warnDays())*24*time.Hour:
+			findings = append(findings, report.Warn("cert.expires-soon", name(c),
+				fmt.Sprintf("expires on %s, in %s", day(c.NotAfter), daysLeft(c, now)), "renew it now"))
+		}
+		findings = append(findings, weak(c)...)
+	}
+	if !slices.ContainsFunc(findings, func(f report.Finding) bool {
+		return strings.HasPrefix(f.Code, "cert.e") || f.Code == "cert.not-yet-valid"
+	}) {
+		findings = append(findings, report.Pass("cert.dates.ok", name(soonest),
+			fmt.Sprintf("good until %s, %s left; nothing above it ends sooner", day(soonest.NotAfter), daysLeft(soonest, now))))
+	}
+	return findings
+}
+
+func weak(c *x509.Certificate) []report.Finding {
+	var findings []report.Finding
+	if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < 2048 {
+		findings = append(findings, report.Warn("cert.key.weak", name(c), csr.DescribeKey(k)+": browsers refuse RSA keys of less than 2048 bits",
+			"make a new key and request with onsite csr new"))
+	}
+	switch c.SignatureAlgorithm {
+	case x509.MD5WithRSA, x509.MD2WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
+		if !bytes.Equal(c.RawIssuer, c.RawSubject) { // nobody looks at a root's own signature
+			findings = append(findings, report.Warn("cert.signature.weak", name(c), c.SignatureAlgorithm.String()+": clients refuse this signature",
+				"have the certificate issued again with SHA-256"))
+		}
+	}
+	return findings
+}
+
+func judgeName(leaf *x509.Certificate, host string) report.Finding {
+	err := leaf.VerifyHostname(host)
+	covers := strings.Join(hostNames(leaf), ", ")
+	switch {
+	case err == nil:
+		return report.Pass("cert.name.matches", host, "covered by the certificate ("+covers+")")
+	case covers == "":
+		return report.Fail("cert.name.mismatch", host, fmt.Sprintf("the certificate has no alternative names, only the common name %q, which no browser looks at", name(leaf)),
+			"have it issued again with the name among the alternative names: onsite csr new "+host)
+	}
+	return report.Fail("cert.name.mismatch", host, "the certificate covers only "+covers,
+		"open the portal under a name that is covered, or have a certificate issued for this one: onsite csr new "+host)
+}
+
+// hostNames are the names and addresses that a certificate covers.
+func hostNames(c *x509.Certificate) []string {
+	list := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		list = append(list, ip.String())
+	}
+	return list
+}
+
+// IsHost reports whether s can be compared with a certificate: a host name or
+// an address, without a port.
+func IsHost(s string) bool {
+	return s != "" && (net.ParseIP(s) != nil || !strings.ContainsAny(s, ":/ "))
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+func daysLeft(c *x509.Certificate, now time.Time) string {
+	n := int(c.NotAfter.Sub(now).Hours() / 24)
+	if n == 1 {
+		return "1 day"
+	}
+	return fmt.Sprintf("%d days", n)
+}

@@ -1,0 +1,205 @@
+package pkcs
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/pem"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+
+	"onsite/report"
+)
+
+// MaxSize is the size in bytes above which a file is no certificate file.
+const MaxSize = 16 << 20
+
+// Read finds certificates, requests and private keys in PEM, also inside other
+// text, and in DER. It goes by content alone. The error is a *report.Error of
+// KindInput; a PFX file has the code "file.is-pfx".
+func Read(data []byte) (*Bag, error) {
+	if len(data) > MaxSize {
+		return nil, report.Errorf(report.KindInput, "file.too-large", "name the certificate file itself",
+			"the file has %d bytes, and certificate files have at most %d", len(data), MaxSize)
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, report.Errorf(report.KindInput, "file.empty", "copy or download the file again", "the file is empty")
+	}
+	if data[0] == 0x30 {
+		return readDER(data)
+	}
+	text := plainText(data)
+	bag, err := readPEM(text)
+	if err != nil || bag != nil {
+		return bag, err
+	}
+	if der, ok := bareBase64(text); ok && der[0] == 0x30 {
+		return readDER(der)
+	}
+	return nil, report.Errorf(report.KindInput, "file.unknown",
+		"name a PEM or DER file with a certificate, a request or a key",
+		"there is no certificate, request or key in the file")
+}
+
+// readDER tells a certificate, a request, a key and a PFX apart by trying.
+func readDER(der []byte) (*Bag, error) {
+	if IsPFX(der) {
+		return nil, report.Errorf(report.KindInput, "file.is-pfx", "open it with onsite pfx split", "the file is a PFX bundle")
+	}
+	if cert, err := x509.ParseCertificate(der); err == nil {
+		return &Bag{Certs: []*x509.Certificate{cert}}, nil
+	}
+	if _, err := x509.ParseCertificateRequest(der); err == nil {
+		return &Bag{Requests: [][]byte{der}}, nil
+	}
+	if t := keyType(der); t != "" {
+		return &Bag{Keys: []*pem.Block{{Type: t, Bytes: der}}}, nil
+	}
+	return nil, report.Errorf(report.KindInput, "file.damaged", "copy or download the file again",
+		"the file begins like a DER file, but is no whole certificate, request or key")
+}
+
+// keyType returns the PEM type that fits the DER of a private key, or "".
+func keyType(der []byte) string {
+	var info struct {
+		Algorithm asn1.RawValue
+		Data      []byte
+	}
+	if rest, err := asn1.Unmarshal(der, &info); err == nil && len(rest) == 0 && info.Algorithm.Tag == asn1.TagSequence {
+		return "ENCRYPTED PRIVATE KEY"
+	}
+	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
+		return "PRIVATE KEY"
+	}
+	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return "RSA PRIVATE KEY"
+	}
+	if _, err := x509.ParseECPrivateKey(der); err == nil {
+		return "EC PRIVATE KEY"
+	}
+	return ""
+}
+
+// plainText undoes what editors and shells do to text: UTF-16 (PowerShell's
+// redirection), byte-order marks, lines that end in CR alone.
+func plainText(data []byte) string {
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
+		data = fromUTF16(data[2:], 0)
+	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		data = fromUTF16(data[2:], 1)
+	case len(data) > 3 && data[0] == '-' && data[1] == 0:
+		data = fromUTF16(data, 0)
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	return strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
+}
+
+// fromUTF16 decodes UTF-16; high is the index of the high byte of each pair.
+func fromUTF16(data []byte, high int) []byte {
+	units := make([]uint16, len(data)/2)
+	for i := range units {
+		units[i] = uint16(data[2*i+high])<<8 | uint16(data[2*i+1-high])
+	}
+	return []byte(string(utf16.Decode(units)))
+}
+
+// marker matches the lines around a PEM block wherever they stand: also
+// indented, and glued to the one before. encoding/pem finds none of those.
+var marker = regexp.MustCompile(`-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----`)
+
+// readPEM returns nil and no error when there is no PEM block at all.
+func readPEM(text string) (*Bag, error) {
+	bag := &Bag{}
+	found := false
+	for {
+		begin := marker.FindStringSubmatchIndex(text)
+		if begin == nil {
+			break
+		}
+		if text[begin[2]:begin[3]] != "BEGIN" {
+			text = text[begin[1]:]
+			continue
+		}
+		label := text[begin[4]:begin[5]]
+		text = text[begin[1]:]
+		end := strings.Index(text, "-----END "+label+"-----")
+		next := strings.Index(text, "-----BEGIN ")
+		if end < 0 || (next >= 0 && next < end) {
+			return nil, report.Errorf(report.KindInput, "pem.cut", "copy the whole text again, from the BEGIN line to the END line",
+				"the END line of a %s block is missing", label)
+		}
+		block, err := pemBlock(label, text[:end])
+		if err != nil {
+			return nil, err
+		}
+		if err := bag.add(block); err != nil {
+			return nil, err
+		}
+		text = text[end:]
+		found = true
+	}
+	if !found {
+		return nil, nil //nolint:nilnil // nothing found is no error here: the caller tries other forms
+	}
+	return bag, nil
+}
+
+// pemBlock decodes what stands between two markers.
+func pemBlock(label, body string) (*pem.Block, error) {
+	block := &pem.Block{Type: label, Headers: map[string]string{}}
+	if head, rest, ok := strings.Cut(strings.TrimLeft(body, " \t\n"), "\n\n"); ok && strings.Contains(head, ": ") {
+		for line := range strings.SplitSeq(head, "\n") {
+			if k, v, ok := strings.Cut(line, ":"); ok {
+				block.Headers[strings.TrimSpace(k)] = strings.TrimSpace(v)
+			}
+		}
+		body = rest
+	}
+	der, err := decodeBase64(body)
+	if err != nil {
+		return nil, report.Errorf(report.KindInput, "pem.damaged", "copy the whole text again, from the BEGIN line to the END line",
+			"the text of a %s block is damaged: %w", label, err)
+	}
+	block.Bytes = der
+	return block, nil
+}
+
+func decodeBase64(s string) ([]byte, error) {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == '\u00a0' {
+			return -1
+		}
+		return r
+	}, s)
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+}
+
+// bareBase64 decodes text that is nothing but base64: a block that lost its
+// markers.
+func bareBase64(text string) ([]byte, bool) {
+	der, err := decodeBase64(text)
+	return der, err == nil && len(der) > 16
+}
+
+func (b *Bag) add(block *pem.Block) error {
+	switch block.Type {
+	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return report.Errorf(report.KindInput, "cert.damaged", "copy or download the certificate again",
+				"certificate %d in the file is damaged: %w", len(b.Certs)+1, err)
+		}
+		b.Certs = append(b.Certs, cert)
+	case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
+		b.Requests = append(b.Requests, block.Bytes)
+	default:
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			b.Keys = append(b.Keys, block)
+		}
+	}
+	return nil
+}

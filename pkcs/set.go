@@ -1,0 +1,174 @@
+package pkcs
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"onsite/csr"
+	"onsite/internal/fileset"
+	"onsite/report"
+)
+
+// WriteOptions says how a set is written. The zero value writes a PKCS#8 key in
+// clear and replaces nothing.
+type WriteOptions struct {
+	KeyFormat   csr.KeyFormat
+	KeyPassword []byte // encrypts key.pem; empty leaves it in clear
+	// Overwrite replaces the set that is there, which is then kept beside.
+	Overwrite bool
+	Now       func() time.Time // nil: time.Now
+}
+
+// Write puts root.pem, cert.pem and key.pem into dir. The three change together
+// or not at all, also when the program is killed or the disk is full: see
+// package fileset. It returns the folder in which the previous set was kept, or
+// "". Without Overwrite any of the three that is there is a *report.Error with
+// the code "file.exists".
+//
+// cert.pem is the leaf, then the intermediates; root.pem the intermediates,
+// then the root: so the server sends a whole chain whether its program reads
+// the first certificate of cert.pem and takes root.pem for the rest, or reads
+// all of cert.pem.
+func (s *Set) Write(dir string, o WriteOptions) (kept string, err error) {
+	key, err := csr.EncodeKey(s.Key, o.KeyFormat, o.KeyPassword)
+	if err != nil {
+		return "", err
+	}
+	return fileset.Replace(dir, []fileset.File{
+		{Name: RootFile, Data: s.rootPEM()},
+		{Name: CertFile, Data: encode(append([]*x509.Certificate{s.Leaf}, s.Intermediates...))},
+		{Name: KeyFile, Data: key, Private: true},
+	}, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
+}
+
+// rootPEM is never empty: where no certificate belongs in it, it says so.
+func (s *Set) rootPEM() []byte {
+	certs := s.Intermediates
+	if s.Root != nil {
+		certs = append(certs[:len(certs):len(certs)], s.Root)
+	}
+	if len(certs) == 0 {
+		f := missingIssuer(s.Leaf)
+		return fmt.Appendf(nil, "# %s: %s.\n# %s.\n", f.Subject, f.Detail, f.Remedy)
+	}
+	return encode(certs)
+}
+
+func encode(certs []*x509.Certificate) []byte {
+	var b bytes.Buffer
+	for _, c := range certs {
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	return b.Bytes()
+}
+
+// Installed is a set as it lies in a folder, right or wrong: Judge tells.
+type Installed struct {
+	Dir  string
+	Cert []*x509.Certificate // of cert.pem, in its order
+	Root []*x509.Certificate // of root.pem, in its order
+	Key  crypto.Signer
+}
+
+// OpenSet reads the three files of a folder. A change that was cut short is
+// finished or undone first. The error, a *report.Error, names the file.
+func OpenSet(dir string, keyPassword []byte) (*Installed, error) {
+	if err := fileset.Recover(dir); err != nil {
+		return nil, err
+	}
+	s := &Installed{Dir: dir}
+	bags := map[string]*Bag{}
+	for _, n := range []string{RootFile, CertFile, KeyFile} {
+		bag, err := readSetFile(filepath.Join(dir, n))
+		if err != nil && n != RootFile {
+			return nil, err
+		}
+		if n == RootFile && report.HasCode(err, "set.file.missing") {
+			return nil, err
+		}
+		if bag == nil {
+			bag = &Bag{} // a root.pem that says that there is no root
+		}
+		bags[n] = bag
+	}
+	s.Root, s.Cert = bags[RootFile].Certs, bags[CertFile].Certs
+	if len(s.Cert) == 0 {
+		return nil, report.Errorf(report.KindInput, "set.file.wrong", "put the site's certificate there, or run onsite pfx split again",
+			"%s holds no certificate", filepath.Join(dir, CertFile))
+	}
+	keys, err := bags[KeyFile].OpenKeys(keyPassword)
+	if err != nil {
+		return nil, inFile(filepath.Join(dir, KeyFile), err)
+	}
+	if len(keys) != 1 {
+		return nil, report.Errorf(report.KindInput, "set.file.wrong", "put the certificate's private key there, and nothing else",
+			"%s holds %d private keys, it must hold one", filepath.Join(dir, KeyFile), len(keys))
+	}
+	s.Key = keys[0]
+	return s, nil
+}
+
+func readSetFile(path string) (*Bag, error) {
+	data, err := readLimited(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, report.Errorf(report.KindInput, "set.file.missing",
+			"name the folder that onsite pfx split wrote, with root.pem, cert.pem and key.pem", "there is no %s", path)
+	}
+	if err != nil {
+		return nil, report.Errorf(report.KindInput, "file.unreadable", "check the file's permissions", "read %s: %w", path, unwrapPath(err))
+	}
+	bag, err := Read(data)
+	if err != nil {
+		return nil, inFile(path, err)
+	}
+	return bag, nil
+}
+
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, MaxSize+1))
+}
+
+// unwrapPath drops the path that an *fs.PathError repeats.
+func unwrapPath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// inFile puts a file's name in front of an error, keeping its code and remedy.
+func inFile(path string, err error) error {
+	e := *report.AsError(err)
+	e.Message = path + ": " + e.Message
+	return &e
+}
+
+// TLS returns what a TLS server of this program needs to serve the set.
+func (s *Installed) TLS() tls.Certificate {
+	c := tls.Certificate{PrivateKey: s.Key, Leaf: s.Cert[0]}
+	for _, cert := range s.Cert {
+		c.Certificate = append(c.Certificate, cert.Raw)
+	}
+	return c
+}
+
+// String names the certificate for logs: its names and last day.
+func (s *Installed) String() string {
+	return fmt.Sprintf("certificate for %s, good until %s", strings.Join(hostNames(s.Cert[0]), ", "), day(s.Cert[0].NotAfter))
+}
