@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -76,17 +77,49 @@ func (t *tally) add(e event) {
 		}
 		t.output[k] = append(t.output[k], e.Output)
 	case "pass":
-		delete(t.output, k)
-		if e.Test != "" {
-			t.passed++
-		}
+		t.pass(k)
 	case "fail":
-		fmt.Fprint(t.w, strings.Join(t.output[k], ""))
 		t.failed = append(t.failed, k)
+		t.flush(k)
+		if e.Test == "" {
+			t.flushRest(e.Package)
+		}
 	case "skip":
 		// A package without tests is skipped too; that hides nothing.
 		if e.Test != "" {
 			t.skipped = append(t.skipped, k)
+		}
+	}
+}
+
+// flush prints what a test wrote.
+func (t *tally) flush(k test) {
+	fmt.Fprint(t.w, strings.Join(t.output[k], ""))
+	delete(t.output, k)
+}
+
+// pass counts a test. What it wrote is forgotten, unless it tells of the end of
+// the whole process: go test puts that down to a test of its own choosing.
+func (t *tally) pass(k test) {
+	if k.Test == "" {
+		return
+	}
+	t.passed++
+	said := strings.Join(t.output[k], "")
+	for _, end := range []string{"panic: ", "fatal error: ", "DATA RACE"} {
+		if strings.Contains(said, end) {
+			return
+		}
+	}
+	delete(t.output, k)
+}
+
+// flushRest prints what is left of a package that failed: what the tests wrote
+// that were running when it ended.
+func (t *tally) flushRest(pkg string) {
+	for k := range t.output {
+		if k.Package == pkg && !slices.Contains(t.skipped, k) {
+			t.flush(k)
 		}
 	}
 }
