@@ -20,6 +20,8 @@ type Rules struct {
 	Host string    // a name or address that the leaf must cover; "" for none
 	Now  time.Time // zero: the present
 	// Roots are the certificates that the clients trust; nil: this computer's.
+	// Where some are self-signed, the others are taken for intermediates that
+	// stand in the same file, which a client does not have.
 	Roots []*x509.Certificate
 	// WarnDays is the number of days before the end at which to warn; 0: 30.
 	WarnDays int
@@ -61,13 +63,29 @@ func (s *Installed) Judge(r Rules) []report.Finding {
 	return append(findings, s.judgeLoaders(r)...)
 }
 
+// Judge says how a set will fare once it is served. A name that is not covered
+// is a fail; all else that Installed.Judge would call one is a warning here, for
+// a set is sorted out before its time comes, and after.
+func (s *Set) Judge(r Rules) []report.Finding {
+	i := Installed{Key: s.Key, Cert: append([]*x509.Certificate{s.Leaf}, s.Intermediates...), Root: slices.Clone(s.Intermediates)}
+	if s.Root != nil {
+		i.Root = append(i.Root, s.Root)
+	}
+	findings := i.Judge(r)
+	for n, f := range findings {
+		if f.Status == report.StatusFail && f.Code != "cert.name.mismatch" {
+			findings[n].Status = report.StatusWarn
+		}
+	}
+	return findings
+}
+
 // judgeLoaders looks at the chain as the two kinds of server program send it:
 // one reads the first certificate of cert.pem and fills up from root.pem (as
 // OpenSSL's SSL_CTX_use_certificate_file with a CA file does), the other sends
 // cert.pem as it is.
 func (s *Installed) judgeLoaders(r Rules) []report.Finding {
-	r.Roots = slices.DeleteFunc(slices.Clone(s.Root), func(c *x509.Certificate) bool { return !selfSigned(c) })
-	if len(r.Roots) == 0 {
+	if r.Roots = s.Root; !slices.ContainsFunc(r.Roots, selfSigned) {
 		whole := climb(s.Cert[0], append(slices.Clone(s.Cert), s.Root...))
 		f := missingIssuer(whole[len(whole)-1])
 		if len(whole) == 1 {
@@ -88,7 +106,7 @@ func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 		return []report.Finding{f}
 	}
 	return []report.Finding{report.Pass("chain.complete", CertFile+" and "+RootFile,
-		fmt.Sprintf("whole chain up to %s, whether a program reads the first certificate of cert.pem or all of it", name(r.Roots[0])))}
+		fmt.Sprintf("whole chain up to %s, whether a program reads the first certificate of cert.pem or all of it", name(first[len(first)-1])))}
 }
 
 // JudgeServed judges certificates as a server sent them: dates, name, and a
@@ -118,6 +136,9 @@ func chainNames(certs []*x509.Certificate) []string {
 
 // chainProblem says what is wrong with a chain as sent, if anything.
 func chainProblem(sent []*x509.Certificate, r Rules) (report.Finding, bool) {
+	if slices.ContainsFunc(r.Roots, selfSigned) {
+		r.Roots = slices.DeleteFunc(slices.Clone(r.Roots), func(c *x509.Certificate) bool { return !selfSigned(c) })
+	}
 	chain := climb(sent[0], sent)
 	top := chain[len(chain)-1]
 	for i, c := range chain {

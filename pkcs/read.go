@@ -8,8 +8,9 @@ import (
 	"encoding/pem"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf16"
+
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
 	"onsite/report"
 )
@@ -86,25 +87,14 @@ func keyType(der []byte) string {
 // plainText undoes what editors and shells do to text: UTF-16 (PowerShell's
 // redirection), byte-order marks, lines that end in CR alone.
 func plainText(data []byte) string {
-	switch {
-	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
-		data = fromUTF16(data[2:], 0)
-	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		data = fromUTF16(data[2:], 1)
-	case len(data) > 3 && data[0] == '-' && data[1] == 0:
-		data = fromUTF16(data, 0)
+	decoder := unicode.BOMOverride(transform.Nop)
+	if len(data) > 3 && data[0] == '-' && data[1] == 0 {
+		decoder = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewDecoder()
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if decoded, _, err := transform.Bytes(decoder, data); err == nil {
+		data = decoded
+	}
 	return strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
-}
-
-// fromUTF16 decodes UTF-16; high is the index of the high byte of each pair.
-func fromUTF16(data []byte, high int) []byte {
-	units := make([]uint16, len(data)/2)
-	for i := range units {
-		units[i] = uint16(data[2*i+high])<<8 | uint16(data[2*i+1-high])
-	}
-	return []byte(string(utf16.Decode(units)))
 }
 
 // marker matches the lines around a PEM block wherever they stand: also
@@ -170,7 +160,8 @@ func pemBlock(label, body string) (*pem.Block, error) {
 
 func decodeBase64(s string) ([]byte, error) {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || r == '\u00a0' {
+		switch r {
+		case ' ', '\t', '\n', '\v', '\f', '\u00a0':
 			return -1
 		}
 		return r

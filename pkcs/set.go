@@ -47,7 +47,7 @@ func (s *Set) Write(dir string, o WriteOptions) (kept string, err error) {
 	}
 	return fileset.Replace(dir, []fileset.File{
 		{Name: RootFile, Data: s.rootPEM()},
-		{Name: CertFile, Data: encode(append([]*x509.Certificate{s.Leaf}, s.Intermediates...))},
+		{Name: CertFile, Data: Encode(append([]*x509.Certificate{s.Leaf}, s.Intermediates...)...)},
 		{Name: KeyFile, Data: key, Private: true},
 	}, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
 }
@@ -62,10 +62,11 @@ func (s *Set) rootPEM() []byte {
 		f := missingIssuer(s.Leaf)
 		return fmt.Appendf(nil, "# %s: %s.\n# %s.\n", f.Subject, f.Detail, f.Remedy)
 	}
-	return encode(certs)
+	return Encode(certs...)
 }
 
-func encode(certs []*x509.Certificate) []byte {
+// Encode writes certificates as PEM, byte for byte as they came.
+func Encode(certs ...*x509.Certificate) []byte {
 	var b bytes.Buffer
 	for _, c := range certs {
 		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
@@ -109,7 +110,7 @@ func OpenSet(dir string, keyPassword []byte) (*Installed, error) {
 	}
 	keys, err := bags[KeyFile].OpenKeys(keyPassword)
 	if err != nil {
-		return nil, inFile(filepath.Join(dir, KeyFile), err)
+		return nil, report.InFile(filepath.Join(dir, KeyFile), err)
 	}
 	if len(keys) != 1 {
 		return nil, report.Errorf(report.KindInput, "set.file.wrong", "put the certificate's private key there, and nothing else",
@@ -130,7 +131,7 @@ func readSetFile(path string) (*Bag, error) {
 	}
 	bag, err := Read(data)
 	if err != nil {
-		return nil, inFile(path, err)
+		return nil, report.InFile(path, err)
 	}
 	return bag, nil
 }
@@ -150,13 +151,6 @@ func unwrapPath(err error) error {
 		return p.Err
 	}
 	return err
-}
-
-// inFile puts a file's name in front of an error, keeping its code and remedy.
-func inFile(path string, err error) error {
-	e := *report.AsError(err)
-	e.Message = path + ": " + e.Message
-	return &e
 }
 
 // TLS returns what a TLS server of this program needs to serve the set.

@@ -22,8 +22,8 @@ type Set struct {
 }
 
 // Sort puts together the set for key out of certificates in any order: the
-// leaf by the key, the chain by signature. A missing issuer is a warning that
-// names it and where the authority offers it. The error, a *report.Error, says
+// leaf by the key, the chain by signature. The findings tell what was left
+// aside; Judge tells whether the rest will do. The error, a *report.Error, says
 // that no certificate fits the key.
 func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding, error) {
 	certs = unique(certs)
@@ -43,7 +43,6 @@ func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding,
 	if len(chain) > 0 {
 		s.Intermediates = chain[1:]
 	}
-	findings = append(findings, s.missing(top)...)
 	for _, c := range certs {
 		if c != leaf && c != s.Root && !slices.Contains(s.Intermediates, c) && !sameKey(key, c) {
 			findings = append(findings, report.Skip("chain.aside", name(c),
@@ -51,6 +50,24 @@ func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding,
 		}
 	}
 	return s, findings, nil
+}
+
+// SplitPFX opens a PFX file, sorts out the set for its key and judges it. When
+// a finding is a fail, the set is not what the rules ask for.
+func SplitPFX(data, password []byte, r Rules) (*Set, []report.Finding, error) {
+	bag, err := ReadPFX(data, password)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := bag.OpenKeys(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, findings, err := Sort(keys[0], bag.Certs)
+	if err != nil {
+		return nil, nil, err
+	}
+	return set, append(findings, set.Judge(r)...), nil
 }
 
 func unique(certs []*x509.Certificate) []*x509.Certificate {
@@ -132,14 +149,7 @@ func signedBy(c, parent *x509.Certificate) bool {
 
 func selfSigned(c *x509.Certificate) bool { return signedBy(c, c) }
 
-// missing warns when the chain does not reach a self-signed certificate.
-func (s *Set) missing(top *x509.Certificate) []report.Finding {
-	if s.Root != nil {
-		return nil
-	}
-	return []report.Finding{missingIssuer(top)}
-}
-
+// missingIssuer warns that a chain does not reach a self-signed certificate.
 func missingIssuer(top *x509.Certificate) report.Finding {
 	detail := fmt.Sprintf("its issuer %q is not there, so the chain does not reach a root", issuerName(top))
 	remedy := "download the authority's root and intermediate certificates and bundle them with this one"

@@ -60,3 +60,14 @@ func HasCode(err error, code string) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Code == code
 }
+
+// InFile says in which file an error was met: it puts the path in front of the
+// message and keeps code, kind and remedy. A nil err stays nil.
+func InFile(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *AsError(err)
+	e.Message = path + ": " + e.Message
+	return &e
+}

@@ -1,0 +1,11 @@
+//go:build !windows
+
+package main
+
+import "io"
+
+// enableColour reports whether the stream understands escape codes.
+func enableColour(io.Writer) bool { return true }
+
+// waitIfDoubleClicked is for Windows alone.
+func waitIfDoubleClicked(*streams) {}

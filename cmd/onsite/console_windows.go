@@ -1,0 +1,35 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/inconshreveable/mousetrap"
+	"golang.org/x/sys/windows"
+)
+
+// enableColour switches escape codes on for a console, which old ones do not
+// know. A file or pipe, chosen with --color always, takes them as they are.
+func enableColour(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return true
+	}
+	var mode uint32
+	handle := windows.Handle(file.Fd())
+	if windows.GetConsoleMode(handle, &mode) != nil {
+		return true
+	}
+	return windows.SetConsoleMode(handle, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
+}
+
+// waitIfDoubleClicked keeps the window open that Explorer made for a double
+// click: it would be gone before anybody could read it.
+func waitIfDoubleClicked(s *streams) {
+	if s.inTTY && mousetrap.StartedByExplorer() {
+		fmt.Fprint(s.err, "\nPress Enter to close this window.")
+		bufio.NewReader(s.in).ReadString('\n') //nolint:errcheck // whatever comes, the window closes
+	}
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"onsite/csr"
+	"onsite/report"
+)
+
+// askCSR asks for what a request may hold and was not given. Where nobody can
+// be asked only the name must be there. It reports whether it asked.
+func (a *app) askCSR(ctx context.Context, spec *csr.Spec, given func(flag string) bool) (bool, error) {
+	p, err := a.prompter()
+	if err != nil {
+		if strings.TrimSpace(spec.CommonName) == "" {
+			return false, missing("NAME (the host name)")
+		}
+		return false, nil
+	}
+	last := a.lastAnswers()
+	questions := []struct {
+		Question
+		value *string
+		last  *string // the default, kept for the next time; nil: none
+	}{
+		{Question{Flag: "cn", Label: "Host name", Help: "what people will type, for example portal.acme.example or *.acme.example"}, &spec.CommonName, nil},
+		{Question{Flag: "country", Label: "Country (two letters, may be empty)", Help: "for example AU"}, &spec.Country, &last.Country},
+		{Question{Flag: "state", Label: "State or province", Help: "for example NSW"}, &spec.State, &last.State},
+		{Question{Flag: "locality", Label: "Town or suburb", Help: "for example Newcastle"}, &spec.Locality, &last.Locality},
+		{Question{Flag: "organization", Label: "Registered name of the business", Help: "for example Acme Bakery Pty Ltd"}, &spec.Organization, &last.Organization},
+		{Question{Flag: "unit", Label: "Department (may be empty)", Help: "public authorities leave it out"}, &spec.Unit, &last.Unit},
+		{Question{Flag: "email", Label: "E-mail address (may be empty)", Help: "for example it@acme.example"}, &spec.Email, &last.Email},
+	}
+	asked := false
+	for _, q := range questions {
+		if *q.value != "" || given(q.Flag) {
+			continue
+		}
+		if q.last != nil {
+			q.Default = *q.last
+		}
+		q.Validate = func(answer string) error {
+			try := csr.Spec{Subject: csr.Subject{CommonName: "placeholder.acme.example"}}
+			if q.Flag == "cn" {
+				try.CommonName = answer
+			} else {
+				setField(&try.Subject, q.Flag, answer)
+			}
+			return firstFail(csr.Prepare(try))
+		}
+		answer, err := p.Text(ctx, q.Question)
+		if err != nil {
+			return asked, err
+		}
+		asked = true
+		*q.value = strings.TrimSpace(answer)
+		if q.last != nil {
+			*q.last = *q.value
+			a.keepAnswers(last) // after each answer: a form left is not a form lost
+		}
+	}
+	return asked, nil
+}
+
+func setField(s *csr.Subject, flag, value string) {
+	map[string]func(){
+		"country":      func() { s.Country = value },
+		"state":        func() { s.State = value },
+		"locality":     func() { s.Locality = value },
+		"organization": func() { s.Organization = value },
+		"unit":         func() { s.Unit = value },
+		"email":        func() { s.Email = value },
+	}[flag]()
+}
+
+func firstFail(_ *csr.Request, findings []report.Finding) error {
+	for _, f := range findings {
+		if f.Status == report.StatusFail {
+			return errors.New(f.Detail + "; " + f.Remedy)
+		}
+	}
+	return nil
+}
+
+// answersFile keeps what was typed last for a request's subject: defaults for
+// the next one, and no secrets.
+const answersFile = "csr-answers.json"
+
+func (a *app) answersPath() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "onsite", answersFile)
+}
+
+// lastAnswers is empty when there are none or they cannot be read: they are a
+// convenience only.
+func (a *app) lastAnswers() *csr.Subject {
+	last := &csr.Subject{}
+	data, err := os.ReadFile(a.answersPath())
+	if err == nil {
+		err = json.Unmarshal(data, last)
+	}
+	if err != nil {
+		return &csr.Subject{}
+	}
+	return last
+}
+
+func (a *app) keepAnswers(last *csr.Subject) {
+	path := a.answersPath()
+	data, err := json.MarshalIndent(last, "", "  ")
+	if err == nil && path != "" {
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			err = os.WriteFile(path, append(data, '\n'), 0o600)
+		}
+	}
+	if err != nil && a.flags.verbose {
+		a.say("the answers could not be kept for the next time: %v", err)
+	}
+}
+
+// commandLine is the command that makes the same request without questions.
+// Secrets are named by their files.
+func (o *csrNewOptions) commandLine() string {
+	args := []string{"onsite", "csr", "new", o.spec.CommonName}
+	add := func(flag, value string) {
+		if value != "" {
+			args = append(args, "--"+flag, value)
+		}
+	}
+	for _, s := range o.spec.SANs {
+		add("san", s)
+	}
+	if o.spec.WithApex {
+		args = append(args, "--with-apex")
+	}
+	add("country", o.spec.Country)
+	add("state", o.spec.State)
+	add("locality", o.spec.Locality)
+	add("organization", o.spec.Organization)
+	add("unit", o.spec.Unit)
+	add("email", o.spec.Email)
+	if o.spec.UnstructuredName != nil {
+		args = append(args, "--unstructured-name", o.unstructuredName)
+	}
+	if o.key != csr.DefaultKey.String() && o.keyFile == "" {
+		add("key", o.key)
+	}
+	if o.hash != "sha256" {
+		add("hash", o.hash)
+	}
+	if o.out != "." {
+		add("out", o.out)
+	}
+	for _, s := range []secretFlags{o.keyPassword, o.challenge} {
+		add(s.name+"-file", s.file)
+		add(s.name+"-env", s.env)
+	}
+	add("key-file", o.keyFile)
+	if o.force {
+		args = append(args, "--force")
+	}
+	return quoteArgs(append(args, "--no-input"))
+}
+
+// quoteArgs joins arguments so that they can be pasted into cmd.exe or a Unix
+// shell, each its own way.
+func quoteArgs(args []string) string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		switch {
+		case arg != "" && !strings.ContainsAny(arg, " \t\"'*?&|<>^%!$`\\();"):
+			quoted[i] = arg
+		case runtime.GOOS == "windows":
+			quoted[i] = `"` + arg + `"`
+		default:
+			quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(slices.Clip(quoted), " ")
+}

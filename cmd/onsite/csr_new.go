@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"onsite/csr"
+	"onsite/pkcs"
+	"onsite/report"
+)
+
+type csrNewOptions struct {
+	spec             csr.Spec
+	unstructuredName string
+	key, keyFile     string
+	hash             string
+	out              string
+	stdout           bool
+	dryRun, force    bool
+	keyPassword      secretFlags
+	challenge        secretFlags
+}
+
+// csrNewResult is the JSON result of csr new.
+type csrNewResult struct {
+	csr.Paths
+	DryRun     bool      `json:"dry_run"`
+	CommonName string    `json:"common_name"`
+	SANs       []csr.SAN `json:"sans"`
+	KeyType    string    `json:"key_type"`
+	Encrypted  bool      `json:"key_encrypted"`
+	SPKISHA256 string    `json:"spki_sha256"` // "" with dry_run when the key would be new
+	PEM        string    `json:"pem"`         // "" with dry_run
+}
+
+func newCSRNewCmd(a *app) *cobra.Command {
+	o := &csrNewOptions{}
+	cmd := &cobra.Command{
+		Use:   "new [NAME]",
+		Short: "Make a private key and a certificate request",
+		Long: `Make NAME.key and NAME.csr for the host NAME. Send the .csr file to the
+authority; the .key file stays on this computer and is never replaced without
+--force. The values are judged before anything is written.`,
+		Example: `  onsite csr new portal.acme.example --country AU --state NSW --locality Newcastle \
+      --organization "Acme Bakery Pty Ltd" --email it@acme.example
+  onsite csr new "*.acme.example" --with-apex --key ec:p256 --out C:\certs
+  onsite csr new portal.acme.example --key-file portal.acme.example.key --force
+  onsite csr new portal.acme.example --no-input --stdout | clip`,
+		Args: atMost("NAME"),
+	}
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) (outcome, error) {
+		if len(args) == 1 {
+			if o.spec.CommonName != "" && o.spec.CommonName != args[0] {
+				return outcome{}, usageError("NAME is %q, but --cn is %q: give one of them", args[0], o.spec.CommonName)
+			}
+			o.spec.CommonName = args[0]
+		}
+		if cmd.Flags().Changed("unstructured-name") {
+			o.spec.UnstructuredName = &o.unstructuredName
+		}
+		return a.runCSRNew(ctx, o, func(flag string) bool { return cmd.Flags().Changed(flag) })
+	})
+	f := cmd.Flags()
+	f.StringVar(&o.spec.CommonName, "cn", "", "common name, the same as NAME")
+	f.StringSliceVar(&o.spec.SANs, "san", nil, "further name, address, e-mail or URI to be covered (repeatable)")
+	f.BoolVar(&o.spec.WithApex, "with-apex", false, "for *.example.com, cover example.com too")
+	f.StringVar(&o.spec.Country, "country", "", "country, two letters (C)")
+	f.StringVar(&o.spec.State, "state", "", "state or province (ST)")
+	f.StringVar(&o.spec.Locality, "locality", "", "town or suburb (L)")
+	f.StringVar(&o.spec.Organization, "organization", "", "registered name of the business (O)")
+	f.StringVar(&o.spec.Unit, "unit", "", "department (OU)")
+	f.StringVar(&o.spec.Email, "email", "", "e-mail address (emailAddress)")
+	f.StringVar(&o.unstructuredName, "unstructured-name", "", `unstructuredName attribute (default: the common name; "" leaves it out)`)
+	f.StringVar(&o.key, "key", csr.DefaultKey.String(), "key to make: "+strings.Join(csr.KeyNames(), ", "))
+	f.StringVar(&o.keyFile, "key-file", "", "use the private key in this file instead of making one")
+	f.StringVar(&o.hash, "hash", "sha256", "hash of the signature: sha256, sha384, sha512")
+	f.StringVar(&o.out, "out", ".", "folder to write to")
+	f.BoolVar(&o.stdout, "stdout", false, "print the request on standard output too, and nothing else there")
+	f.BoolVar(&o.dryRun, "dry-run", false, "judge the values and say what would be written, no more")
+	f.BoolVar(&o.force, "force", false, "replace files of the same name; the old ones are kept beside")
+	addSecretFlags(cmd, &o.keyPassword, "key-password", "the password that encrypts the key (with --key-file: that opens it)")
+	addSecretFlags(cmd, &o.challenge, "challenge-password", "the challenge password, if the authority asks for one")
+	return cmd
+}
+
+var hashes = map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
+
+func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag string) bool) (outcome, error) {
+	keySpec, err := csr.ParseKeySpec(o.key)
+	if err != nil {
+		return outcome{}, usageError("--key: %w", err)
+	}
+	var ok bool
+	if o.spec.Hash, ok = hashes[strings.ToLower(o.hash)]; !ok {
+		return outcome{}, usageError("--hash %s: use sha256, sha384 or sha512", o.hash)
+	}
+	keyPassword, _, err := a.secret(o.keyPassword)
+	if err != nil {
+		return outcome{}, err
+	}
+	challenge, _, err := a.secret(o.challenge)
+	if err != nil {
+		return outcome{}, err
+	}
+	o.spec.ChallengePassword = string(challenge)
+	asked, err := a.askCSR(ctx, &o.spec, given)
+	if err != nil {
+		return outcome{}, err
+	}
+
+	request, findings := csr.Prepare(o.spec)
+	if request == nil {
+		return outcome{Findings: findings}, refusal(findings)
+	}
+	key, err := a.csrKey(ctx, o, keySpec, keyPassword)
+	if err != nil {
+		return outcome{Findings: findings}, err
+	}
+	if key != nil {
+		findings = append(findings, csr.JudgeKey(key.Public())...)
+		if report.Failed(findings) {
+			return outcome{Findings: findings}, refusal(findings)
+		}
+	}
+	return a.writeCSR(o, request, key, keySpec, keyPassword, findings, asked)
+}
+
+// refusal is the error for values that were judged wrong.
+func refusal(findings []report.Finding) error {
+	n := report.Count(findings, report.StatusFail)
+	what := "a value is wrong"
+	if n > 1 {
+		what = fmt.Sprintf("%d values are wrong", n)
+	}
+	return report.Errorf(report.KindFailed, "csr.refused", "correct what is marked [fail] and run it again", "no request was made: %s", what)
+}
+
+// csrKey returns the key for the request: the one of --key-file, or a new one.
+// With --dry-run no key is made, and it is nil.
+func (a *app) csrKey(ctx context.Context, o *csrNewOptions, spec csr.KeySpec, password []byte) (crypto.Signer, error) {
+	if o.keyFile == "" {
+		if o.dryRun {
+			return nil, nil //nolint:nilnil // as documented
+		}
+		return csr.GenerateKey(spec)
+	}
+	data, err := a.readInput(o.keyFile)
+	if err != nil {
+		return nil, err
+	}
+	bag, err := pkcs.Read(data)
+	if err != nil {
+		return nil, report.InFile(o.keyFile, err)
+	}
+	keys, err := bag.OpenKeys(password)
+	if report.HasCode(err, csr.CodeKeyPasswordRequired) {
+		if password, err = a.askSecret(ctx, o.keyPassword, "Password of "+o.keyFile, false); err != nil {
+			return nil, err
+		}
+		keys, err = bag.OpenKeys(password)
+	}
+	switch {
+	case err != nil:
+		return nil, report.InFile(o.keyFile, err)
+	case len(keys) != 1:
+		return nil, report.Errorf(report.KindInput, "file.unknown", "name a file with the one private key",
+			"%s holds %d private keys", o.keyFile, len(keys))
+	}
+	return keys[0], nil
+}
+
+func (a *app) writeCSR(o *csrNewOptions, request *csr.Request, key crypto.Signer, spec csr.KeySpec, password []byte,
+	findings []report.Finding, asked bool,
+) (outcome, error) {
+	w := csr.WriteOptions{
+		Dir: cleanPath(o.out), KeyPassword: password, KeepKey: o.keyFile != "", Overwrite: o.force, Now: a.now,
+	}
+	result := csrNewResult{
+		Paths: w.Files(request), DryRun: o.dryRun, CommonName: request.Subject.CommonName, SANs: request.SANs,
+		KeyType: strings.ToUpper(strings.Replace(spec.String(), ":", " ", 1)), Encrypted: len(password) > 0,
+	}
+	if key != nil {
+		result.KeyType, result.SPKISHA256 = csr.DescribeKey(key.Public()), csr.Fingerprint(key.Public())
+	}
+	out := outcome{Result: &result, Findings: findings}
+	if o.dryRun {
+		out.Text = func(p *printer) { result.plan(p, w) }
+		return out, nil
+	}
+	paths, err := csr.Write(request, key, w)
+	if err != nil {
+		out.Result = nil
+		return out, err
+	}
+	result.Paths = paths
+	pem, err := os.ReadFile(paths.Request)
+	if err != nil {
+		return out, unreadable(paths.Request, err)
+	}
+	result.PEM = string(pem)
+	out.Text = func(p *printer) {
+		if o.stdout {
+			p.raw(pem)
+			p = a.printer(a.io.err, a.io.errTTY)
+		}
+		result.summary(p)
+		if asked {
+			p.linef("\nThe same without questions:\n  %s", o.commandLine())
+		}
+	}
+	return out, nil
+}
+
+func (r *csrNewResult) plan(p *printer, w csr.WriteOptions) {
+	p.linef("Nothing was written (--dry-run). These files would be:")
+	for _, path := range []string{r.Key, r.Request} {
+		if path == "" {
+			continue
+		}
+		note := "new"
+		if _, err := os.Stat(path); err == nil {
+			note = "is there already: needs --force"
+			if w.Overwrite {
+				note = "replaced, the old one is kept beside"
+			}
+		} else if !errors.Is(err, os.ErrNotExist) {
+			note = unreadable(path, err).Error()
+		}
+		p.linef("  %s (%s)", path, note)
+	}
+	p.linef("covers: %s", joinSANs(r.SANs))
+	p.linef("key: %s", r.KeyType)
+}
+
+func (r *csrNewResult) summary(p *printer) {
+	if r.Key != "" {
+		protection := "not encrypted"
+		if r.Encrypted {
+			protection = "encrypted"
+		}
+		p.linef("%s  private key, %s, %s: keep it secret, keep a copy", r.Key, r.KeyType, protection)
+	}
+	p.linef("%s  request for %s", r.Request, joinSANs(r.SANs))
+	if r.Kept != "" {
+		p.linef("The files that were there are kept in %s", r.Kept)
+	}
+	p.linef("Send %s to the authority; the key stays here.", r.Request)
+}
+
+func joinSANs(sans []csr.SAN) string {
+	list := make([]string, len(sans))
+	for i, s := range sans {
+		list[i] = s.String()
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"onsite/csr"
+	"onsite/pkcs"
+	"onsite/report"
+)
+
+func newCSRShowCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show FILE",
+		Short: "Show what stands in a certificate request, and what is weak in it",
+		Example: `  onsite csr show portal.acme.example.csr
+  onsite csr show request-from-iis.txt --json
+  type request.txt | onsite csr show -`,
+		Args: exactly("FILE"),
+	}
+	cmd.RunE = a.verb(func(_ context.Context, args []string) (outcome, error) { return a.runCSRShow(args[0]) })
+	return cmd
+}
+
+func (a *app) runCSRShow(path string) (outcome, error) {
+	data, err := a.readInput(path)
+	if err != nil {
+		return outcome{}, err
+	}
+	bag, err := pkcs.Read(data)
+	if err != nil {
+		return outcome{}, report.InFile(inputName(path), err)
+	}
+	if len(bag.Requests) == 0 {
+		what := "a private key"
+		if len(bag.Certs) > 0 {
+			what = "a certificate"
+		}
+		return outcome{}, report.Errorf(report.KindInput, "file.unknown", "name the .csr file",
+			"%s holds %s, not a certificate request", inputName(path), what)
+	}
+	if len(bag.Requests) > 1 {
+		return outcome{}, report.Errorf(report.KindInput, "file.unknown", "put each request into a file of its own",
+			"%s holds %d requests", inputName(path), len(bag.Requests))
+	}
+	info, err := csr.Parse(bag.Requests[0])
+	if err != nil {
+		return outcome{}, report.InFile(inputName(path), err)
+	}
+	return outcome{
+		Result: info, Findings: info.Judge(), IsCheck: true,
+		Text: func(p *printer) { showRequest(p, info) },
+	}, nil
+}
+
+func showRequest(p *printer, i *csr.Info) {
+	f := i.Fields
+	rows := [][2]string{
+		{"Common name (CN)", f.CommonName},
+		{"Country (C)", f.Country},
+		{"State (ST)", f.State},
+		{"Locality (L)", f.Locality},
+		{"Organization (O)", f.Organization},
+		{"Unit (OU)", f.Unit},
+		{"E-mail", f.Email},
+		{"Alternative names", joinSANs(i.SANs)},
+	}
+	for _, n := range slices.Sorted(maps.Keys(i.Attributes)) {
+		if n != "extensionRequest" {
+			rows = append(rows, [2]string{n, i.Attributes[n]})
+		}
+	}
+	rows = append(rows,
+		[2]string{"Key", i.Key},
+		[2]string{"Key fingerprint", fmt.Sprintf("%s (SHA-256)", i.SPKISHA256)},
+		[2]string{"Signature", i.Signature},
+	)
+	p.table(rows)
+	p.linef("")
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"onsite/pkcs"
+	"onsite/report"
+)
+
+// readInput reads a file that a person named; "-" is standard input.
+func (a *app) readInput(path string) ([]byte, error) {
+	if path == "-" {
+		if err := a.takeStdin("FILE"); err != nil {
+			return nil, err
+		}
+		return limited(a.io.in, "standard input")
+	}
+	path = cleanPath(path)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	if info.IsDir() {
+		return nil, report.Errorf(report.KindInput, "file.unreadable", "name a file in it", "%s is a folder", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer f.Close()
+	return limited(f, path)
+}
+
+func limited(r io.Reader, name string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, pkcs.MaxSize+1))
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	if len(data) > pkcs.MaxSize {
+		return nil, report.Errorf(report.KindInput, "file.too-large", "name the certificate file itself",
+			"%s has more than %d MiB", name, pkcs.MaxSize>>20)
+	}
+	return data, nil
+}
+
+func unreadable(path string, err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
+	remedy := "check the name and the permissions"
+	if errors.Is(err, fs.ErrNotExist) {
+		remedy = "check the name and the folder; quote a name that has spaces"
+	}
+	return report.Errorf(report.KindInput, "file.unreadable", remedy, "cannot read %s: %w", path, err)
+}
+
+// cleanPath repairs a path whose closing quote Windows took for part of it:
+// "C:\x\" arrives as C:\x".
+func cleanPath(path string) string {
+	if trimmed, ok := strings.CutSuffix(path, `"`); ok {
+		return strings.TrimSuffix(trimmed, `\`)
+	}
+	return path
+}
+
+// inputName is how messages call a file argument.
+func inputName(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}

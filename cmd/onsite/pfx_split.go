@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"onsite/csr"
+	"onsite/internal/dn"
+	"onsite/pkcs"
+	"onsite/report"
+)
+
+type pfxSplitOptions struct {
+	in, out       string
+	host          string
+	keyFormat     string
+	dryRun, force bool
+	password      secretFlags
+	keyPassword   secretFlags
+}
+
+// pfxSplitResult is the JSON result of pfx split.
+type pfxSplitResult struct {
+	Dir           string     `json:"dir"`
+	Files         []string   `json:"files"`
+	Kept          string     `json:"kept"` // the folder with the set that was there before, or ""
+	DryRun        bool       `json:"dry_run"`
+	Leaf          certInfo   `json:"leaf"`
+	Intermediates []certInfo `json:"intermediates"`
+	Root          *certInfo  `json:"root"` // null when it is missing
+	Key           string     `json:"key"`
+	Encrypted     bool       `json:"key_encrypted"`
+	SPKISHA256    string     `json:"spki_sha256"`
+}
+
+// certInfo is how results name a certificate.
+type certInfo struct {
+	Subject   string `json:"subject"` // RFC 4514
+	Issuer    string `json:"issuer"`
+	SHA256    string `json:"sha256"`     // of the certificate, lower-case hexadecimal
+	NotBefore string `json:"not_before"` // RFC 3339
+	NotAfter  string `json:"not_after"`
+}
+
+func newPFXSplitCmd(a *app) *cobra.Command {
+	o := &pfxSplitOptions{}
+	cmd := &cobra.Command{
+		Use:   "split FILE",
+		Short: "Split a PFX bundle into root.pem, cert.pem and key.pem",
+		Long: `Split a PFX bundle (.pfx, .p12) into the three files of a web portal:
+cert.pem holds the certificate, then the intermediates; root.pem the
+intermediates, then the root; key.pem the private key. The three change
+together or not at all; a set that was there before is kept beside.`,
+		Example: `  onsite pfx split acme.pfx --out "C:\Program Files (x86)\ClockOn Services\Web Server" --force
+  onsite pfx split acme.pfx --password-file password.txt --host portal.acme.example --out web
+  onsite pfx split acme.pfx --password-env PFXPW --key-format pkcs1 --no-input`,
+		Args: exactly("FILE"),
+	}
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) (outcome, error) {
+		o.in = args[0]
+		return a.runPFXSplit(ctx, o)
+	})
+	f := cmd.Flags()
+	f.StringVar(&o.out, "out", ".", "folder to write the three files to")
+	f.StringVar(&o.host, "host", "", "require that the certificate covers this name")
+	f.StringVar(&o.keyFormat, "key-format", string(csr.PKCS8), "layout of key.pem: pkcs8 or pkcs1 (RSA only)")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be written, no more")
+	f.BoolVar(&o.force, "force", false, "replace the set that is there; it is kept beside")
+	addSecretFlags(cmd, &o.password, "password", "the bundle's password")
+	addSecretFlags(cmd, &o.keyPassword, "key-password", "a password that encrypts key.pem")
+	return cmd
+}
+
+func (a *app) runPFXSplit(ctx context.Context, o *pfxSplitOptions) (outcome, error) {
+	o.out = cleanPath(o.out)
+	format := csr.KeyFormat(o.keyFormat)
+	switch {
+	case format != csr.PKCS8 && format != csr.PKCS1:
+		return outcome{}, usageError("--key-format %s: use pkcs8 or pkcs1", o.keyFormat)
+	case o.host != "" && !pkcs.IsHost(o.host):
+		return outcome{}, usageError("--host %s: give a host name without scheme and port", o.host)
+	}
+	keyPassword, _, err := a.secret(o.keyPassword)
+	if err != nil {
+		return outcome{}, err
+	}
+	data, err := a.readInput(o.in)
+	if err != nil {
+		return outcome{}, err
+	}
+	set, findings, err := a.splitPFX(ctx, o, data)
+	if err != nil {
+		return outcome{}, report.InFile(inputName(o.in), err)
+	}
+	out := outcome{Findings: findings}
+	if report.Failed(findings) {
+		return out, report.Errorf(report.KindFailed, "pfx.split.refused", "", "nothing was written: the certificate does not cover %s", o.host)
+	}
+
+	result := newSplitResult(o, set)
+	result.Encrypted = len(keyPassword) > 0
+	out.Result, out.Text = result, result.text
+	if o.dryRun {
+		return out, nil
+	}
+	result.Kept, err = set.Write(o.out, pkcs.WriteOptions{
+		KeyFormat: format, KeyPassword: keyPassword, Overwrite: o.force, Now: a.now,
+	})
+	if err != nil {
+		return outcome{Findings: findings}, err
+	}
+	return out, nil
+}
+
+// splitPFX opens the bundle with the password that was given; else without one,
+// which some bundles need; else with one that it asks for.
+func (a *app) splitPFX(ctx context.Context, o *pfxSplitOptions, data []byte) (*pkcs.Set, []report.Finding, error) {
+	rules := pkcs.Rules{Host: o.host, Now: a.now()}
+	password, given, err := a.secret(o.password)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, findings, err := pkcs.SplitPFX(data, password, rules)
+	for try := 0; !given && try < tries && report.HasCode(err, pkcs.CodePFXPassword); try++ {
+		if try > 0 {
+			a.say("That is not the password of %s.", inputName(o.in))
+		}
+		if password, err = a.askSecret(ctx, o.password, "Password of "+inputName(o.in), false); err != nil {
+			return nil, nil, err
+		}
+		set, findings, err = pkcs.SplitPFX(data, password, rules)
+	}
+	return set, findings, err
+}
+
+func newSplitResult(o *pfxSplitOptions, s *pkcs.Set) *pfxSplitResult {
+	r := &pfxSplitResult{
+		Dir: o.out, DryRun: o.dryRun, Leaf: describeCert(s.Leaf), Intermediates: []certInfo{},
+		Key: csr.DescribeKey(s.Key.Public()), SPKISHA256: csr.Fingerprint(s.Key.Public()),
+	}
+	for _, n := range []string{pkcs.RootFile, pkcs.CertFile, pkcs.KeyFile} {
+		r.Files = append(r.Files, filepath.Join(o.out, n))
+	}
+	for _, c := range s.Intermediates {
+		r.Intermediates = append(r.Intermediates, describeCert(c))
+	}
+	if s.Root != nil {
+		root := describeCert(s.Root)
+		r.Root = &root
+	}
+	return r
+}
+
+func describeCert(c *x509.Certificate) certInfo {
+	return certInfo{
+		Subject: dn.String(c.RawSubject), Issuer: dn.String(c.RawIssuer), SHA256: pkcs.Fingerprint(c),
+		NotBefore: c.NotBefore.UTC().Format(timeFormat), NotAfter: c.NotAfter.UTC().Format(timeFormat),
+	}
+}
+
+func (r *pfxSplitResult) text(p *printer) {
+	if r.DryRun {
+		p.linef("Nothing was written (--dry-run). These files would be:")
+	}
+	protection := "not encrypted"
+	if r.Encrypted {
+		protection = "encrypted"
+	}
+	holds := []string{"", r.Leaf.Subject, r.Key + ", " + protection}
+	for _, c := range r.Intermediates {
+		holds[0] += c.Subject + "; "
+		holds[1] += "; " + c.Subject
+	}
+	if r.Root != nil {
+		holds[0] += r.Root.Subject
+	} else {
+		holds[0] += "no root: see the warning"
+	}
+	for i, f := range r.Files {
+		note := ""
+		if _, err := os.Stat(f); r.DryRun && err == nil {
+			note = " (replaces the one there)"
+		}
+		p.linef("%s%s\n    %s", f, note, report.Wrap(holds[i], p.width-4, "    "))
+	}
+	if r.Kept != "" {
+		p.linef("The set that was there before is kept in %s", r.Kept)
+	}
+}

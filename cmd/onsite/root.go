@@ -1,0 +1,132 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"onsite/report"
+)
+
+const rootLong = `onsite takes a customer's site from nothing to a working, proven set-up: a
+certificate, a web portal behind HTTPS, and checks that say what is wrong and
+what to do about it.
+
+Every finding has a code; "onsite explain CODE" tells what it means.`
+
+// newRootCmd builds the whole command tree. Each call gives a fresh one.
+func newRootCmd(a *app) *cobra.Command {
+	cobra.MousetrapHelpText = "" // a double click is welcome: see waitIfDoubleClicked
+	root := &cobra.Command{
+		Use:           "onsite",
+		Short:         "Set up a site: certificate, web portal, name, ports, clocks",
+		Long:          rootLong,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          group,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.flagsFromEnvironment(cmd); err != nil {
+				return err
+			}
+			switch a.flags.color {
+			case "auto", "always", "never":
+				return nil
+			}
+			return usageError("--color %s: use auto, always or never", a.flags.color)
+		},
+	}
+	f := root.PersistentFlags()
+	f.BoolVar(&a.flags.json, "json", false, "print one JSON document instead of text")
+	f.BoolVar(&a.flags.noInput, "no-input", false, "never ask; a missing value is an error")
+	f.BoolVarP(&a.flags.yes, "yes", "y", false, "answer yes to every confirmation")
+	f.BoolVarP(&a.flags.quiet, "quiet", "q", false, "print results and problems only")
+	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "tell more about what happens and what went wrong")
+	f.BoolVar(&a.flags.strict, "strict", false, "exit with 3 when there are warnings or unknowns")
+	f.StringVar(&a.flags.color, "color", "auto", "colour the output: auto, always or never")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
+	root.SetOut(a.io.out)
+	root.SetErr(a.io.err)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	a.jsonHelp(root)
+
+	root.AddCommand(
+		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRShowCmd(a)),
+		newGroup("pfx", "Open PFX bundles", newPFXSplitCmd(a)),
+		newGroup("portal", "Serve and check the web portal", newPortalServeCmd(a), newPortalCheckCmd(a)),
+		newDemoCmd(a), newExplainCmd(a), newVersionCmd(a),
+	)
+	root.AddCommand(helpTopics()...)
+	return root
+}
+
+// newGroup is a command that only holds others.
+func newGroup(name, short string, verbs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.ArbitraryArgs, RunE: group}
+	cmd.AddCommand(verbs...)
+	return cmd
+}
+
+// group is what a command does that was called without its verb, or with one
+// that it does not have.
+func group(cmd *cobra.Command, args []string) error {
+	var verbs []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() && c.Name() != "help" {
+			verbs = append(verbs, c.Name())
+		}
+	}
+	choice := strings.Join(verbs, ", ")
+	if len(args) == 0 {
+		if json, err := cmd.Flags().GetBool("json"); err == nil && !json {
+			cmd.SetOut(cmd.ErrOrStderr())
+			cmd.Help() //nolint:errcheck // the error below is the one that counts
+		}
+		return report.Errorf(report.KindUsage, "usage", "onsite --help lists what there is", "%s needs a command: %s", cmd.CommandPath(), choice)
+	}
+	remedy := "the commands are " + choice
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		remedy = "did you mean " + cmd.CommandPath() + " " + near[0] + "?"
+	}
+	return report.Errorf(report.KindUsage, "usage", remedy, "%s has no command %q", cmd.CommandPath(), args[0])
+}
+
+// jsonHelp puts help into the JSON document when one is asked for.
+func (a *app) jsonHelp(root *cobra.Command) {
+	text := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if !a.flags.json {
+			text(cmd, args)
+			return
+		}
+		var b strings.Builder
+		cmd.SetOut(&b)
+		text(cmd, args)
+		cmd.SetOut(a.io.out)
+		a.outcome = outcome{Result: map[string]string{"help": b.String()}}
+	})
+}
+
+// exactly is an argument check with the arguments' own names.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usageError("%s: %s is missing", cmd.CommandPath(), names[len(args)])
+		case len(args) > len(names):
+			return usageError("%s: %q is one argument too many; quote names that have spaces", cmd.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}
+
+// atMost is exactly with the last arguments optional.
+func atMost(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > len(names) {
+			return usageError("%s: %q is one argument too many; quote names that have spaces", cmd.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}

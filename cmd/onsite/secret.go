@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+
+	"onsite/report"
+)
+
+// secretFlags are the two ways to hand a secret to a command without showing it
+// to everybody who can list processes: --NAME-file and --NAME-env.
+type secretFlags struct {
+	name      string // "password"
+	file, env string
+}
+
+func addSecretFlags(cmd *cobra.Command, s *secretFlags, name, what string) {
+	s.name = name
+	cmd.Flags().StringVar(&s.file, name+"-file", "", "file with "+what+"; - is standard input")
+	cmd.Flags().StringVar(&s.env, name+"-env", "", "name of the environment variable that holds "+what)
+}
+
+// maxSecret is the length in bytes above which a file holds no password.
+const maxSecret = 4096
+
+// secret returns what the flags name. ok is false when none was given.
+func (a *app) secret(s secretFlags) (value []byte, ok bool, err error) {
+	switch {
+	case s.file != "" && s.env != "":
+		return nil, false, usageError("--%s-file and --%s-env exclude each other", s.name, s.name)
+	case s.env != "":
+		v, found := a.env(s.env)
+		if !found {
+			return nil, false, report.Errorf(report.KindMissing, "value.missing", "set it, or use --"+s.name+"-file",
+				"there is no environment variable %s, which --%s-env names", s.env, s.name)
+		}
+		return []byte(v), true, nil
+	case s.file != "":
+		data, err := a.secretFile(s)
+		if err != nil {
+			return nil, false, err
+		}
+		value, err := oneLine(data)
+		if err != nil {
+			return nil, false, report.Errorf(report.KindInput, "secret.format", "put the password alone on one line",
+				"--%s-file %s: %w", s.name, s.file, err)
+		}
+		return value, true, nil
+	}
+	return nil, false, nil
+}
+
+func (a *app) secretFile(s secretFlags) ([]byte, error) {
+	flag := "--" + s.name + "-file"
+	if s.file == "-" {
+		if err := a.takeStdin(flag); err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(io.LimitReader(a.io.in, maxSecret+1))
+		if err != nil {
+			return nil, report.Errorf(report.KindInput, "file.unreadable", "", "read standard input for %s: %w", flag, err)
+		}
+		return data, nil
+	}
+	f, err := os.Open(cleanPath(s.file))
+	if err != nil {
+		return nil, unreadable(s.file, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return nil, unreadable(s.file, err)
+	}
+	return data, nil
+}
+
+// takeStdin makes sure that standard input is read for one thing only.
+func (a *app) takeStdin(flag string) error {
+	if a.stdinTaken != "" {
+		return usageError("standard input can be read once: %s and %s both name it", a.stdinTaken, flag)
+	}
+	a.stdinTaken = flag
+	return nil
+}
+
+// oneLine takes a secret out of a text file: a byte-order mark, UTF-16 (as
+// PowerShell writes) and the line end of either system are not part of it.
+// Spaces are.
+func oneLine(data []byte) ([]byte, error) {
+	if len(data) > maxSecret {
+		return nil, errors.New("this is too long for a password")
+	}
+	data, _, err := transform.Bytes(unicode.BOMOverride(transform.Nop), data)
+	if err != nil {
+		return nil, errors.New("this is not a text file")
+	}
+	line := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	switch {
+	case strings.ContainsAny(line, "\n\r"):
+		return nil, errors.New("there is more than one line")
+	case strings.ContainsRune(line, 0):
+		return nil, errors.New("this is not a text file")
+	case !utf8.ValidString(line):
+		return nil, errors.New("the text is not UTF-8: save it as UTF-8")
+	}
+	return []byte(line), nil
+}
+
+// askSecret asks for a secret on the terminal; with twice it is typed again.
+func (a *app) askSecret(ctx context.Context, s secretFlags, label string, twice bool) ([]byte, error) {
+	p, err := a.prompter()
+	if err != nil {
+		return nil, missing("--" + s.name + "-file or --" + s.name + "-env")
+	}
+	return p.Secret(ctx, Question{Flag: s.name + "-file", Label: label}, twice)
+}
