@@ -163,11 +163,22 @@ func chainProblem(sent []*x509.Certificate, r Rules) (report.Finding, bool) {
 		return report.Fail("chain.untrusted", name(top), "the chain ends in a root that is not trusted",
 			"if it is your own authority's, name it with --root, and have the clients trust it"), true
 	case !trusted:
-		f := missingIssuer(top)
-		f.Status = report.StatusFail
-		return f, true
+		return unknownIssuer(top), true
 	}
 	return r.verify(chain)
+}
+
+// unknownIssuer is the verdict on a chain that ends below what the client
+// trusts. Whether an intermediate was left out or the root is not installed
+// cannot be told from what was sent.
+func unknownIssuer(top *x509.Certificate) report.Finding {
+	missing := fmt.Sprintf("if %q is an intermediate, the server must send it too", issuerName(top))
+	if len(top.IssuingCertificateURL) > 0 {
+		missing += " (the authority offers it at " + strings.Join(top.IssuingCertificateURL, " and ") + ")"
+	}
+	return report.Fail("chain.issuer.unknown", name(top),
+		fmt.Sprintf("its issuer %q was not sent and is not among the trusted roots, so clients reject it", issuerName(top)),
+		missing+"; if it is your own authority's root, name it with --root and have the clients trust it")
 }
 
 // trusts reports whether top is a trusted root or was issued by one.

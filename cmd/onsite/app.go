@@ -56,6 +56,9 @@ type outcome struct {
 // run is the whole program: it returns the exit status.
 func run(args []string, io *streams, env func(string) (string, bool)) int {
 	a := &app{io: io, env: env, now: time.Now}
+	if columns, ok := env("COLUMNS"); ok {
+		io.columns, _ = strconv.Atoi(columns) // 0 when it is no number: as if it were not set
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
@@ -171,9 +174,9 @@ func (a *app) verb(run func(ctx context.Context, args []string) (outcome, error)
 	}
 }
 
-// say tells a person what goes on; nothing is said with --quiet or --json.
+// say tells a person what goes on, unless --quiet.
 func (a *app) say(format string, args ...any) {
-	if !a.flags.quiet && !a.flags.json {
+	if !a.flags.quiet {
 		fmt.Fprintf(a.io.err, format+"\n", args...)
 	}
 }

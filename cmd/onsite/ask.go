@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -50,31 +52,43 @@ func (a *app) prompter() (Prompter, error) {
 		return nil, errNobody
 	case a.ask != nil:
 		return a.ask, nil
-	case !a.io.inTTY || !a.io.errTTY || a.io.inFile == nil:
+	case !a.io.inTTY || a.io.inFile == nil:
 		return nil, errNobody
+	}
+	out := a.io.errFile
+	if !a.io.errTTY {
+		// Standard error goes to a file; the person still sits at the terminal.
+		tty, err := os.OpenFile(terminalDevice, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, errNobody
+		}
+		out = tty // open until the program ends
 	}
 	kind, _ := a.env("ONSITE_PROMPT")
 	accessible, _ := a.env("ACCESSIBLE")
 	terminal, _ := a.env("TERM")
-	lines := &linePrompter{in: bufio.NewReader(a.io.inFile), out: a.io.err, readSecret: func() ([]byte, error) {
+	lines := &linePrompter{in: bufio.NewReader(a.io.inFile), out: out, readSecret: func() ([]byte, error) {
 		return term.ReadPassword(int(a.io.inFile.Fd()))
-	}, restore: restoreTerminal(a.io.inFile)}
+	}, restore: restoreTerminal(a.io.inFile, out)}
 	if kind == "plain" || accessible != "" || terminal == "dumb" || !surveyWorks(terminal) {
 		a.ask = lines
 	} else {
-		a.ask = &surveyPrompter{in: a.io.inFile, out: a.io.errFile, lines: lines}
+		a.ask = &surveyPrompter{in: a.io.inFile, out: out, lines: lines}
 	}
 	return a.ask, nil
 }
 
-// restoreTerminal returns a function that puts the terminal back as it is now:
-// an interrupted prompt would leave it without echo.
-func restoreTerminal(f *os.File) func() {
+// restoreTerminal returns a function that puts the terminal back as it is now
+// and ends the line: an interrupted prompt would leave it without echo.
+func restoreTerminal(f *os.File, out io.Writer) func() {
 	state, err := term.GetState(int(f.Fd()))
 	if err != nil {
 		return func() {}
 	}
-	return func() { term.Restore(int(f.Fd()), state) } //nolint:errcheck // the last thing done to it
+	return func() {
+		term.Restore(int(f.Fd()), state) //nolint:errcheck // the last thing done to it
+		fmt.Fprintln(out)
+	}
 }
 
 // await runs a prompt that cannot be cancelled by itself. When the context ends

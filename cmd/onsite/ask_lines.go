@@ -83,12 +83,14 @@ func (l *linePrompter) Secret(ctx context.Context, q Question, twice bool) ([]by
 
 func (l *linePrompter) secret(ctx context.Context, label string) ([]byte, error) {
 	fmt.Fprintf(l.out, "%s: ", label)
-	value, err := await(ctx, l.restore, l.readSecret)
-	fmt.Fprintln(l.out)
-	if err != nil {
-		return nil, errCancelled
-	}
-	return value, nil
+	return await(ctx, l.restore, func() ([]byte, error) {
+		value, err := l.readSecret()
+		fmt.Fprintln(l.out)
+		if err != nil {
+			return nil, errCancelled
+		}
+		return value, nil
+	})
 }
 
 func (l *linePrompter) Choose(ctx context.Context, q Question, options []string) (int, error) {

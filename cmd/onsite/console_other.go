@@ -4,6 +4,9 @@ package main
 
 import "io"
 
+// terminalDevice is the terminal that the program runs on.
+const terminalDevice = "/dev/tty"
+
 // enableColour reports whether the stream understands escape codes.
 func enableColour(io.Writer) bool { return true }
 

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// terminalDevice is the console that the program runs on.
+const terminalDevice = "CONOUT$"
+
 // enableColour switches escape codes on for a console, which old ones do not
 // know. A file or pipe, chosen with --color always, takes them as they are.
 func enableColour(w io.Writer) bool {

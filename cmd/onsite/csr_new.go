@@ -118,6 +118,7 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 	if request == nil {
 		return outcome{Findings: findings}, refusal(findings)
 	}
+	o.spec.Subject = request.Subject // tidied, for the command line that is shown
 	key, err := a.csrKey(ctx, o, keySpec, keyPassword)
 	if err != nil {
 		return outcome{Findings: findings}, err
@@ -160,7 +161,7 @@ func (a *app) csrKey(ctx context.Context, o *csrNewOptions, spec csr.KeySpec, pa
 	}
 	keys, err := bag.OpenKeys(password)
 	if report.HasCode(err, csr.CodeKeyPasswordRequired) {
-		if password, err = a.askSecret(ctx, o.keyPassword, "Password of "+o.keyFile, false); err != nil {
+		if password, err = a.askSecret(ctx, o.keyPassword, "the password of "+o.keyFile, false); err != nil {
 			return nil, err
 		}
 		keys, err = bag.OpenKeys(password)

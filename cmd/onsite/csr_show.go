@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -76,7 +75,7 @@ func showRequest(p *printer, i *csr.Info) {
 	}
 	rows = append(rows,
 		[2]string{"Key", i.Key},
-		[2]string{"Key fingerprint", fmt.Sprintf("%s (SHA-256)", i.SPKISHA256)},
+		[2]string{"Key SHA-256", i.SPKISHA256},
 		[2]string{"Signature", i.Signature},
 	)
 	p.table(rows)

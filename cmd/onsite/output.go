@@ -20,7 +20,7 @@ type printer struct {
 }
 
 func (a *app) printer(w io.Writer, terminal bool) *printer {
-	p := &printer{w: w, width: a.io.width()}
+	p := &printer{w: w, width: a.io.width(w)}
 	if a.coloured(terminal) && enableColour(w) {
 		p.paint = paint
 	}
@@ -103,6 +103,10 @@ func (a *app) printError(err error) {
 	}
 	e := report.AsError(err)
 	p := a.printer(a.io.err, a.io.errTTY)
+	if e.Kind == report.KindInterrupted {
+		p.linef("%s", e.Message)
+		return
+	}
 	word := "error:"
 	if p.paint != nil {
 		word = p.paint(report.StatusFail, word)
@@ -111,7 +115,7 @@ func (a *app) printError(err error) {
 	if e.Remedy != "" {
 		p.linef("    -> %s", report.Wrap(e.Remedy, p.width-7, "       "))
 	}
-	if _, ok := report.Explain(e.Code); ok && e.Kind != report.KindUsage && e.Kind != report.KindInterrupted {
+	if _, ok := report.Explain(e.Code); ok && e.Kind != report.KindUsage {
 		p.linef("       (onsite explain %s)", e.Code)
 	}
 	if a.flags.verbose && e.Err != nil {

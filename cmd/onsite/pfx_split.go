@@ -94,7 +94,7 @@ func (a *app) runPFXSplit(ctx context.Context, o *pfxSplitOptions) (outcome, err
 	}
 	set, findings, err := a.splitPFX(ctx, o, data)
 	if err != nil {
-		return outcome{}, report.InFile(inputName(o.in), err)
+		return outcome{}, err
 	}
 	out := outcome{Findings: findings}
 	if report.Failed(findings) {
@@ -129,12 +129,12 @@ func (a *app) splitPFX(ctx context.Context, o *pfxSplitOptions, data []byte) (*p
 		if try > 0 {
 			a.say("That is not the password of %s.", inputName(o.in))
 		}
-		if password, err = a.askSecret(ctx, o.password, "Password of "+inputName(o.in), false); err != nil {
+		if password, err = a.askSecret(ctx, o.password, "the password of "+inputName(o.in), false); err != nil {
 			return nil, nil, err
 		}
 		set, findings, err = pkcs.SplitPFX(data, password, rules)
 	}
-	return set, findings, err
+	return set, findings, report.InFile(inputName(o.in), err)
 }
 
 func newSplitResult(o *pfxSplitOptions, s *pkcs.Set) *pfxSplitResult {

@@ -61,7 +61,7 @@ func (a *app) runPortalServe(ctx context.Context, o *portalServeOptions) (outcom
 	}
 	server, findings, err := portal.New(po)
 	if report.HasCode(err, csr.CodeKeyPasswordRequired) {
-		if po.KeyPassword, err = a.askSecret(ctx, o.keyPassword, "Password of "+pkcs.KeyFile, false); err != nil {
+		if po.KeyPassword, err = a.askSecret(ctx, o.keyPassword, "the password of "+pkcs.KeyFile, false); err != nil {
 			return outcome{}, err
 		}
 		server, findings, err = portal.New(po)
@@ -90,9 +90,7 @@ func (a *app) runPortalServe(ctx context.Context, o *portalServeOptions) (outcom
 
 // note prints one finding at once, while a command goes on.
 func (a *app) note(f report.Finding) {
-	if !a.flags.json {
-		a.printer(a.io.err, a.io.errTTY).findings([]report.Finding{f}, a.flags.quiet)
-	}
+	a.printer(a.io.err, a.io.errTTY).findings([]report.Finding{f}, a.flags.quiet)
 }
 
 // browserAddr is what to type into a browser on this computer for a listening

@@ -14,6 +14,12 @@ what to do about it.
 
 Every finding has a code; "onsite explain CODE" tells what it means.`
 
+// Cobra lists help topics as if they were commands; they are words for "help".
+const (
+	topicsThere = "Additional help topics:{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}\n  {{rpad .CommandPath .CommandPathPadding}}"
+	topicsHere  = "Help topics, as in onsite help exit-codes:{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}\n  {{rpad .Name .NamePadding}}"
+)
+
 // newRootCmd builds the whole command tree. Each call gives a fresh one.
 func newRootCmd(a *app) *cobra.Command {
 	cobra.MousetrapHelpText = "" // a double click is welcome: see waitIfDoubleClicked
@@ -48,6 +54,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetOut(a.io.out)
 	root.SetErr(a.io.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), topicsThere, topicsHere, 1))
 	a.jsonHelp(root)
 
 	root.AddCommand(

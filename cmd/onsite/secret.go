@@ -115,10 +115,14 @@ func oneLine(data []byte) ([]byte, error) {
 }
 
 // askSecret asks for a secret on the terminal; with twice it is typed again.
+// label names what it opens: "the password of acme.pfx".
 func (a *app) askSecret(ctx context.Context, s secretFlags, label string, twice bool) ([]byte, error) {
 	p, err := a.prompter()
 	if err != nil {
-		return nil, missing("--" + s.name + "-file or --" + s.name + "-env")
+		return nil, report.Errorf(report.KindMissing, "value.missing", "see onsite help secrets",
+			"%s is missing: give it with --%s-file or --%s-env", label, s.name, s.name)
 	}
-	return p.Secret(ctx, Question{Flag: s.name + "-file", Label: label}, twice)
+	return p.Secret(ctx, Question{Flag: s.name + "-file", Label: capital(label)}, twice)
 }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -15,6 +15,9 @@ type streams struct {
 	inTTY, outTTY, errTTY bool
 	// inFile and errFile are what prompts work on; nil in tests.
 	inFile, errFile *os.File
+	// columns is the width for streams that are no terminals; 0: lines are not
+	// broken, so that logs can be searched.
+	columns int
 }
 
 func systemStreams() *streams {
@@ -25,14 +28,19 @@ func systemStreams() *streams {
 	}
 }
 
-// width is the number of columns to fill: the terminal's, within reason.
-func (s *streams) width() int {
-	for _, f := range []io.Writer{s.out, s.err} {
-		if file, ok := f.(*os.File); ok {
-			if w, _, err := term.GetSize(int(file.Fd())); err == nil && w >= 40 {
-				return min(w, 100)
-			}
+// noWrap is wider than any line.
+const noWrap = 1 << 20
+
+// width is the number of columns to fill on a stream: the terminal's, within
+// reason.
+func (s *streams) width(w io.Writer) int {
+	if file, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return min(max(columns, 40), 100)
 		}
 	}
-	return 80
+	if s.columns > 0 {
+		return s.columns
+	}
+	return noWrap
 }
