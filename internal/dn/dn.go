@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -86,11 +87,12 @@ func Lookup(raw []byte, shortName string) string {
 }
 
 // Friendly returns the part of a name by which people call it: the common
-// name, else the unit, else the organization, else the whole.
+// name, else the unit, else the organization, else the whole. It is for showing:
+// what does not show by itself is written as String writes it.
 func Friendly(raw []byte) string {
 	for _, t := range []string{"CN", "OU", "O"} {
 		if v := Lookup(raw, t); v != "" {
-			return v
+			return visible(v)
 		}
 	}
 	return String(raw)
@@ -137,16 +139,40 @@ func Text(v asn1.RawValue) (string, bool) {
 	return "", false
 }
 
-// escape follows RFC 4514, section 2.4. Control characters are written as
-// hexadecimal pairs too, so that a name cannot move the cursor of a terminal.
+// visible writes control characters, line separators and marks that turn the
+// direction of writing as hexadecimal pairs, so that a name cannot move the
+// cursor of a terminal or pass for another.
+func visible(s string) string {
+	if !strings.ContainsFunc(s, hidden) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if hidden(r) {
+			hexPairs(&b, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool { return !unicode.IsGraphic(r) }
+
+func hexPairs(b *strings.Builder, r rune) {
+	for _, c := range []byte(string(r)) {
+		fmt.Fprintf(b, `\%02X`, c)
+	}
+}
+
+// escape follows RFC 4514, section 2.4, which allows hexadecimal pairs for
+// any character.
 func escape(s string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {
-		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0):
-			for _, c := range []byte(string(r)) {
-				fmt.Fprintf(&b, `\%02X`, c)
-			}
+		case hidden(r):
+			hexPairs(&b, r)
 		case strings.ContainsRune(`"+,;<>\`, r),
 			i == 0 && (r == ' ' || r == '#'),
 			i == len(s)-1 && r == ' ':
