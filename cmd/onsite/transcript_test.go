@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestTranscripts runs every command that README and docs show in a console
+// block, in order and in one folder, and compares what it prints. Ports, dates,
+// fingerprints and line breaks may differ.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, f := range append(files, "../../README.md") {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[filepath.Base(f)] = strings.ReplaceAll(string(raw), "\r\n", "\n")
+	}
+	home := t.TempDir()
+	env := map[string]string{"COLUMNS": "80"}
+	for _, k := range []string{"XDG_CONFIG_HOME", "HOME", "AppData"} {
+		t.Setenv(k, home)
+	}
+	for name, text := range texts {
+		t.Chdir(t.TempDir())
+		for _, block := range blocks(text, "console") {
+			for _, step := range strings.Split("\n"+block, "\n$ ")[1:] {
+				command, want, _ := strings.Cut(step, "\n")
+				args, ok := strings.CutPrefix(command, "onsite ")
+				if !ok {
+					t.Errorf("%s: %q does not begin with onsite", name, command)
+					continue
+				}
+				var out bytes.Buffer
+				run(splitArgs(args), &streams{in: strings.NewReader(""), out: &out, err: &out}, func(k string) (string, bool) {
+					v, ok := env[k]
+					return v, ok
+				})
+				if got := out.String(); timeless(got) != timeless(want) {
+					t.Errorf("%s: $ %s\nprints\n%s\nbut the text shows\n%s", name, command, got, want)
+				}
+			}
+		}
+	}
+}
+
+// blocks returns the contents of a Markdown text's fenced blocks of one kind.
+func blocks(text, kind string) []string {
+	var list []string
+	for {
+		_, rest, ok := strings.Cut(text, "```"+kind+"\n")
+		if !ok {
+			return list
+		}
+		block, after, _ := strings.Cut(rest, "```")
+		list, text = append(list, block), after
+	}
+}
+
+// splitArgs splits at spaces; double quotes keep a value together.
+func splitArgs(s string) []string {
+	var args []string
+	for i, part := range strings.Split(s, `"`) {
+		if i%2 == 1 {
+			args = append(args, part)
+		} else {
+			args = append(args, strings.Fields(part)...)
+		}
+	}
+	return args
+}
+
+var varying = []struct{ pattern, replacement string }{
+	{`\d{4}-\d\d-\d\d`, "DATE"},
+	{`:\d{4,5}\b`, ":PORT"},
+	{`\b\d+ days`, "N days"},
+	{`after \d+ ms`, "after N ms"},
+	{`[0-9a-f]{64}`, "FINGERPRINT"},
+	{`\\`, "/"},
+	{`\s+`, " "},
+}
+
+func timeless(s string) string {
+	for _, v := range varying {
+		s = regexp.MustCompile(v.pattern).ReplaceAllString(s, v.replacement)
+	}
+	return strings.TrimSpace(s)
+}
+
+// TestReadmeTables compares the tables of the README with the program.
+func TestReadmeTables(t *testing.T) {
+	raw, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(raw)
+	for _, e := range exitMeanings {
+		if row := fmt.Sprintf("| %d | %s |", e.code, e.meaning); !strings.Contains(readme, row) {
+			t.Errorf("README.md lacks the row %s", row)
+		}
+	}
+	root := newRootCmd(&app{io: &streams{}, env: os.LookupEnv})
+	for _, c := range verbs(root) {
+		if row := fmt.Sprintf("| `%s` | %s |", c.UseLine(), c.Short); !strings.Contains(strings.ReplaceAll(readme, " [flags]", ""), strings.ReplaceAll(row, " [flags]", "")) {
+			t.Errorf("README.md lacks the row %s", strings.ReplaceAll(row, " [flags]", ""))
+		}
+	}
+}
