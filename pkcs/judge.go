@@ -94,16 +94,22 @@ func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 		return []report.Finding{f}
 	}
 	first := climb(s.Cert[0], s.Root)
-	if f, ok := chainProblem(first, r); ok {
+	problems := chainProblems(first, r)
+	for i := range problems {
+		f := &problems[i]
 		f.Code, f.Subject = "chain.first-only", RootFile
 		f.Detail = "a program that reads only the first certificate of cert.pem cannot send a whole chain: " + f.Detail
 		f.Remedy = "root.pem must hold the intermediates, then the root: run onsite pfx split again"
-		return []report.Finding{f}
 	}
-	if f, ok := chainProblem(s.Cert, r); ok {
-		f.Subject = CertFile
-		f.Remedy = "cert.pem must hold the certificate, then the intermediates: run onsite pfx split again"
-		return []report.Finding{f}
+	if len(problems) == 0 {
+		problems = chainProblems(s.Cert, r)
+		for i := range problems {
+			problems[i].Subject = CertFile
+			problems[i].Remedy = "cert.pem must hold the certificate, then the intermediates: run onsite pfx split again"
+		}
+	}
+	if len(problems) > 0 {
+		return problems
 	}
 	return []report.Finding{report.Pass("chain.complete", CertFile+" and "+RootFile,
 		fmt.Sprintf("whole chain up to %s, whether a program reads the first certificate of cert.pem or all of it", name(first[len(first)-1])))}
@@ -120,8 +126,8 @@ func JudgeServed(sent []*x509.Certificate, r Rules) []report.Finding {
 	if r.Host != "" {
 		findings = append(findings, judgeName(sent[0], r.Host))
 	}
-	if f, ok := chainProblem(sent, r); ok {
-		return append(findings, f)
+	if problems := chainProblems(sent, r); len(problems) > 0 {
+		return append(findings, problems...)
 	}
 	return append(findings, report.Pass("chain.complete", name(sent[0]), "whole chain as sent: "+strings.Join(chainNames(sent), ", ")))
 }
@@ -134,38 +140,57 @@ func chainNames(certs []*x509.Certificate) []string {
 	return list
 }
 
-// chainProblem says what is wrong with a chain as sent, if anything.
-func chainProblem(sent []*x509.Certificate, r Rules) (report.Finding, bool) {
+// chainProblems says what is wrong with a chain as sent; nil when it is whole
+// and trusted. A certificate that is sent twice is no problem: some servers
+// always do that, and clients do not mind.
+func chainProblems(sent []*x509.Certificate, r Rules) []report.Finding {
 	if slices.ContainsFunc(r.Roots, selfSigned) {
 		r.Roots = slices.DeleteFunc(slices.Clone(r.Roots), func(c *x509.Certificate) bool { return !selfSigned(c) })
 	}
+	sent = unique(sent)
 	chain := climb(sent[0], sent)
-	top := chain[len(chain)-1]
-	for i, c := range chain {
-		if i < len(sent) && sent[i] != c {
-			return report.Warn("chain.order", name(sent[0]), "the certificates are sent in the wrong order: "+strings.Join(chainNames(sent), ", "),
-				"put them in order, each followed by its issuer: onsite pfx split does"), true
-		}
-		if i > 0 && !c.IsCA && c.Version >= 3 {
+	var problems []report.Finding
+	if !slices.Equal(chain, sent[:min(len(chain), len(sent))]) {
+		problems = append(problems, report.Warn("chain.order", name(sent[0]),
+			"the certificates are sent in the wrong order: "+strings.Join(chainNames(sent), ", "),
+			"put them in order, each followed by its issuer: onsite pfx split does"))
+	}
+	if f, ok := r.distrusts(chain); ok {
+		problems = append(problems, f)
+	}
+	return problems
+}
+
+// distrusts says why clients reject a chain that is in order, if they do.
+func (r Rules) distrusts(chain []*x509.Certificate) (report.Finding, bool) {
+	for _, c := range chain[1:] {
+		if !c.IsCA && c.Version >= 3 {
 			return report.Fail("chain.not-ca", name(c), "it is no authority's certificate (no CA basic constraint), and stands above another",
 				"ask the authority for its real intermediate certificate"), true
 		}
 	}
-	trusted, err := r.trusts(top)
-	switch {
-	case err != nil:
-		return report.Unknown("chain.unknown", name(top), "this computer's trusted roots could not be read: "+err.Error(),
-			"name the root with --root"), true
-	case !trusted && selfSigned(top) && len(chain) == 1:
+	// A chain may go on above a trusted certificate: with a cross-signed root
+	// on top, for clients that know only the older one.
+	for i, c := range chain {
+		trusted, err := r.trusts(c)
+		if err != nil {
+			return report.Unknown("chain.unknown", name(c), "this computer's trusted roots could not be read: "+err.Error(),
+				"name the root with --root"), true
+		}
+		if trusted {
+			return r.verify(chain[:i+1])
+		}
+	}
+	switch top := chain[len(chain)-1]; {
+	case selfSigned(top) && len(chain) == 1:
 		return report.Fail("chain.self-signed", name(top), "the certificate is signed by itself, and nobody trusts it",
 			"get a certificate from an authority, or have the clients trust this one (--root here)"), true
-	case !trusted && selfSigned(top):
+	case selfSigned(top):
 		return report.Fail("chain.untrusted", name(top), "the chain ends in a root that is not trusted",
 			"if it is your own authority's, name it with --root, and have the clients trust it"), true
-	case !trusted:
+	default:
 		return unknownIssuer(top), true
 	}
-	return r.verify(chain)
 }
 
 // unknownIssuer is the verdict on a chain that ends below what the client
