@@ -151,7 +151,7 @@ func (a *app) finish(cmd *cobra.Command, err error) int {
 		a.outcome.Text(p)
 	}
 	if !a.outcome.Listed {
-		notes.findings(a.outcome.Findings, !a.outcome.IsCheck || a.flags.quiet)
+		notes.findings(a.outcome.Findings, a.flags.quiet || !a.outcome.IsCheck && !a.flags.verbose)
 	}
 	if p.err != nil {
 		return exitFailed

@@ -100,11 +100,11 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 	if o.spec.Hash, ok = hashes[strings.ToLower(o.hash)]; !ok {
 		return outcome{}, usageError("--hash %s: use sha256, sha384 or sha512", o.hash)
 	}
-	keyPassword, _, err := a.secret(o.keyPassword)
+	keyPassword, _, err := a.secret(ctx, o.keyPassword)
 	if err != nil {
 		return outcome{}, err
 	}
-	challenge, _, err := a.secret(o.challenge)
+	challenge, _, err := a.secret(ctx, o.challenge)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -151,7 +151,7 @@ func (a *app) csrKey(ctx context.Context, o *csrNewOptions, spec csr.KeySpec, pa
 		}
 		return csr.GenerateKey(spec)
 	}
-	data, err := a.readInput(o.keyFile)
+	data, err := a.readInput(ctx, o.keyFile)
 	if err != nil {
 		return nil, err
 	}

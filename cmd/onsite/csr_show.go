@@ -21,12 +21,12 @@ func newCSRShowCmd(a *app) *cobra.Command {
   type request.txt | onsite csr show -`,
 		Args: exactly("FILE"),
 	}
-	cmd.RunE = a.verb(func(_ context.Context, args []string) (outcome, error) { return a.runCSRShow(args[0]) })
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) (outcome, error) { return a.runCSRShow(ctx, args[0]) })
 	return cmd
 }
 
-func (a *app) runCSRShow(path string) (outcome, error) {
-	data, err := a.readInput(path)
+func (a *app) runCSRShow(ctx context.Context, path string) (outcome, error) {
+	data, err := a.readInput(ctx, path)
 	if err != nil {
 		return outcome{}, err
 	}

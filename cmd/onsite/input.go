@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -12,14 +13,22 @@ import (
 )
 
 // readInput reads a file that a person named; "-" is standard input.
-func (a *app) readInput(path string) ([]byte, error) {
-	if path == "-" {
-		if err := a.takeStdin("FILE"); err != nil {
-			return nil, err
-		}
-		return limited(a.io.in, "standard input")
+func (a *app) readInput(ctx context.Context, path string) ([]byte, error) {
+	if path != "-" {
+		return interruptible(ctx, func() ([]byte, error) { return readFile(cleanPath(path)) })
 	}
-	path = cleanPath(path)
+	if err := a.takeStdin("FILE"); err != nil {
+		return nil, err
+	}
+	return interruptible(ctx, func() ([]byte, error) { return limited(a.io.in, "standard input") })
+}
+
+// interruptible reads from what may never answer: a terminal, a pipe.
+func interruptible(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
+	return await(ctx, func() {}, read)
+}
+
+func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, unreadable(path, err)

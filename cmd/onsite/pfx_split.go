@@ -84,11 +84,11 @@ func (a *app) runPFXSplit(ctx context.Context, o *pfxSplitOptions) (outcome, err
 	case o.host != "" && !pkcs.IsHost(o.host):
 		return outcome{}, usageError("--host %s: give a host name without scheme and port", o.host)
 	}
-	keyPassword, _, err := a.secret(o.keyPassword)
+	keyPassword, _, err := a.secret(ctx, o.keyPassword)
 	if err != nil {
 		return outcome{}, err
 	}
-	data, err := a.readInput(o.in)
+	data, err := a.readInput(ctx, o.in)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -120,7 +120,7 @@ func (a *app) runPFXSplit(ctx context.Context, o *pfxSplitOptions) (outcome, err
 // which some bundles need; else with one that it asks for.
 func (a *app) splitPFX(ctx context.Context, o *pfxSplitOptions, data []byte) (*pkcs.Set, []report.Finding, error) {
 	rules := pkcs.Rules{Host: o.host, Now: a.now()}
-	password, given, err := a.secret(o.password)
+	password, given, err := a.secret(ctx, o.password)
 	if err != nil {
 		return nil, nil, err
 	}

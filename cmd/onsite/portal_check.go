@@ -47,7 +47,7 @@ func (a *app) runPortalCheck(ctx context.Context, o *portalCheckOptions) (outcom
 	if o.timeout <= 0 {
 		return outcome{}, usageError("--timeout %s: give a time such as 10s", o.timeout)
 	}
-	roots, err := a.readRoots(o.root)
+	roots, err := a.readRoots(ctx, o.root)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -61,11 +61,11 @@ func (a *app) runPortalCheck(ctx context.Context, o *portalCheckOptions) (outcom
 }
 
 // readRoots returns the certificates of a file, or nil when there is none.
-func (a *app) readRoots(path string) ([]*x509.Certificate, error) {
+func (a *app) readRoots(ctx context.Context, path string) ([]*x509.Certificate, error) {
 	if path == "" {
 		return nil, nil
 	}
-	data, err := a.readInput(path)
+	data, err := a.readInput(ctx, path)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ The addresses are those of the ClockOn web portal, so stop that service first.
 }
 
 func (a *app) runPortalServe(ctx context.Context, o *portalServeOptions) (outcome, error) {
-	password, _, err := a.secret(o.keyPassword)
+	password, _, err := a.secret(ctx, o.keyPassword)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -32,7 +32,7 @@ func addSecretFlags(cmd *cobra.Command, s *secretFlags, name, what string) {
 const maxSecret = 4096
 
 // secret returns what the flags name. ok is false when none was given.
-func (a *app) secret(s secretFlags) (value []byte, ok bool, err error) {
+func (a *app) secret(ctx context.Context, s secretFlags) (value []byte, ok bool, err error) {
 	switch {
 	case s.file != "" && s.env != "":
 		return nil, false, usageError("--%s-file and --%s-env exclude each other", s.name, s.name)
@@ -44,7 +44,7 @@ func (a *app) secret(s secretFlags) (value []byte, ok bool, err error) {
 		}
 		return []byte(v), true, nil
 	case s.file != "":
-		data, err := a.secretFile(s)
+		data, err := a.secretFile(ctx, s)
 		if err != nil {
 			return nil, false, err
 		}
@@ -58,26 +58,28 @@ func (a *app) secret(s secretFlags) (value []byte, ok bool, err error) {
 	return nil, false, nil
 }
 
-func (a *app) secretFile(s secretFlags) ([]byte, error) {
+func (a *app) secretFile(ctx context.Context, s secretFlags) ([]byte, error) {
 	flag := "--" + s.name + "-file"
 	if s.file == "-" {
 		if err := a.takeStdin(flag); err != nil {
 			return nil, err
 		}
-		data, err := io.ReadAll(io.LimitReader(a.io.in, maxSecret+1))
+		return interruptible(ctx, func() ([]byte, error) { return readSecret(a.io.in, "standard input") })
+	}
+	return interruptible(ctx, func() ([]byte, error) {
+		f, err := os.Open(cleanPath(s.file))
 		if err != nil {
-			return nil, report.Errorf(report.KindInput, "file.unreadable", "", "read standard input for %s: %w", flag, err)
+			return nil, unreadable(s.file, err)
 		}
-		return data, nil
-	}
-	f, err := os.Open(cleanPath(s.file))
+		defer f.Close()
+		return readSecret(f, s.file)
+	})
+}
+
+func readSecret(r io.Reader, name string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
 	if err != nil {
-		return nil, unreadable(s.file, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	if err != nil {
-		return nil, unreadable(s.file, err)
+		return nil, unreadable(name, err)
 	}
 	return data, nil
 }
