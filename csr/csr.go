@@ -39,7 +39,7 @@ type Spec struct {
 	// e-mail addresses and URIs, each recognised by its form or by a prefix
 	// such as "DNS:". The common name is always added in front of them.
 	SANs []string
-	// WithApex adds example.com to a request for *.example.com.
+	// WithApex adds example.com for each *.example.com.
 	WithApex bool
 	// UnstructuredName is the PKCS#9 attribute; nil means the common name.
 	UnstructuredName *string

@@ -135,13 +135,13 @@ func (j *judge) names(s Spec, subject *Subject) []SAN {
 	if t := wanted[0].Type; t == SANEmail || t == SANURI {
 		wanted[0] = SAN{Type: SANDNS, Value: subject.CommonName} // a server's name: judged as one
 	}
-	if apex, ok := strings.CutPrefix(subject.CommonName, "*."); ok && s.WithApex {
-		wanted = append(wanted, parseSAN(apex))
-	}
 	for _, text := range s.SANs {
 		if strings.TrimSpace(text) != "" {
 			wanted = append(wanted, parseSAN(text))
 		}
+	}
+	if s.WithApex {
+		wanted = withApex(wanted)
 	}
 	var sans []SAN
 	for i, w := range wanted {
@@ -160,6 +160,18 @@ func (j *judge) names(s Spec, subject *Subject) []SAN {
 	}
 	j.wildcards(sans)
 	return sans
+}
+
+// withApex puts example.com behind each *.example.com.
+func withApex(sans []SAN) []SAN {
+	var all []SAN
+	for _, s := range sans {
+		all = append(all, s)
+		if apex, ok := strings.CutPrefix(s.Value, "*."); ok && s.Type == SANDNS {
+			all = append(all, SAN{Type: SANDNS, Value: apex})
+		}
+	}
+	return all
 }
 
 func (j *judge) san(s SAN) (SAN, bool) {
@@ -208,7 +220,7 @@ func (j *judge) dns(s SAN) (SAN, bool) {
 	ascii, err := profile.ToASCII(name)
 	if problem := nameProblem(name, ascii, err); problem != "" {
 		remedy := "give a host name such as portal.acme.example"
-		if host := hostOf(typed); host != "" && host != typed && nameProblem(host, host, nil) == "" {
+		if host := hostOf(typed); host != "" && host != typed && (parseIP(host).IsValid() || nameProblem(host, host, nil) == "") {
 			remedy = "did you mean " + host + "?"
 		}
 		j.add(report.Fail("csr.name.syntax", typed, problem, remedy))
@@ -241,6 +253,8 @@ func nameProblem(name, ascii string, err error) string {
 	switch {
 	case name == "":
 		return "the name is empty"
+	case !utf8.ValidString(name):
+		return "it holds bytes that are not UTF-8"
 	case strings.Contains(name, "*"):
 		return "a star may only be the whole first label, as in *.acme.example"
 	case strings.Contains(name, "_"):

@@ -2,6 +2,7 @@ package csr
 
 import (
 	"crypto"
+	"crypto/dsa" //nolint:staticcheck // SA1019: named, not used
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -9,6 +10,8 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -95,20 +98,20 @@ func EncodeKey(key crypto.Signer, format KeyFormat, password []byte) ([]byte, er
 			return nil, report.Errorf(report.KindUsage, "key.format", "use --key-format pkcs8 for a key with a password",
 				"a PKCS#1 key cannot be encrypted safely")
 		}
-		return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(k)}), nil
+		return pem.EncodeToMemory(&pem.Block{Type: pemPKCS1, Bytes: x509.MarshalPKCS1PrivateKey(k)}), nil
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("encode key: %w", err)
 	}
 	if len(password) == 0 {
-		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+		return pem.EncodeToMemory(&pem.Block{Type: pemPKCS8, Bytes: der}), nil
 	}
 	sealed, err := pbe.Seal(der, password)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt key: %w", err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: sealed}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: pemEncrypted, Bytes: sealed}), nil
 }
 
 // What can be wrong with a private key. Each comes as a *report.Error of
@@ -120,46 +123,76 @@ const (
 	CodeKeyUnsupported      = "key.unsupported"
 )
 
+// The PEM types of private keys in the layouts that DecodeKey reads.
+const (
+	pemPKCS8     = "PRIVATE KEY"
+	pemEncrypted = "ENCRYPTED PRIVATE KEY"
+	pemPKCS1     = "RSA PRIVATE KEY"
+	pemSEC1      = "EC PRIVATE KEY"
+)
+
+// KeyType returns the PEM type that fits the DER of a private key, or "" when
+// it is none. It goes by the layout: PKCS#8 plain (RFC 5958, section 2) and
+// encrypted (section 3), PKCS#1 (RFC 8017, appendix A.1.2), SEC 1 (RFC 5915);
+// what may follow the fields that all of a kind have is not looked at.
+func KeyType(der []byte) string {
+	var plain struct {
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+	}
+	if whole(der, &plain) {
+		return pemPKCS8
+	}
+	if whole(der, new(pbe.Encrypted)) {
+		return pemEncrypted
+	}
+	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return pemPKCS1
+	}
+	var sec1 struct {
+		Version int
+		Key     []byte
+	}
+	if whole(der, &sec1) && sec1.Version == 1 {
+		return pemSEC1
+	}
+	return ""
+}
+
+// whole reports whether der is one value of into's layout and nothing else.
+func whole(der []byte, into any) bool {
+	rest, err := asn1.Unmarshal(der, into)
+	return err == nil && len(rest) == 0
+}
+
 // DecodeKey reads the private key of one PEM block, or of bare DER when the
 // block's Type is empty: PKCS#8 plain and encrypted, PKCS#1, SEC 1, and the old
 // "Proc-Type" encryption of PEM. The password is not used when none is needed.
 func DecodeKey(block *pem.Block, password []byte) (crypto.Signer, error) {
-	der := block.Bytes
+	open := func() ([]byte, error) { return pbe.Open(block.Bytes, password) }
 	switch {
 	case x509.IsEncryptedPEMBlock(block): //nolint:staticcheck // SA1019: others' files are still like this
-		if len(password) == 0 {
-			return nil, errKeyPasswordRequired()
-		}
-		plain, err := x509.DecryptPEMBlock(block, password) //nolint:staticcheck // SA1019: as above
-		if err != nil {
-			return nil, keyError(err)
-		}
-		der = plain
-	case block.Type == "ENCRYPTED PRIVATE KEY":
-		if len(password) == 0 {
-			return nil, errKeyPasswordRequired()
-		}
-		plain, err := pbe.Open(der, password)
-		if err != nil {
-			return nil, keyError(err)
-		}
-		if key, err := parseKeyDER(plain); err == nil {
-			return key, nil
-		}
-		// One in 256 wrong passwords leaves a padding that looks right.
-		if !looksLikeSequence(plain) {
-			return nil, keyError(pbe.ErrPassword)
-		}
-		der = plain
+		open = func() ([]byte, error) { return x509.DecryptPEMBlock(block, password) } //nolint:staticcheck // SA1019: as above
+	case block.Type == pemEncrypted, block.Type == "" && KeyType(block.Bytes) == pemEncrypted:
+	case block.Type == "DSA PRIVATE KEY", block.Type == "OPENSSH PRIVATE KEY":
+		return nil, errKeyKind(fmt.Errorf("it stands in a %s block", block.Type))
+	default:
+		return parseKeyDER(block.Bytes)
 	}
-	return parseKeyDER(der)
-}
-
-func looksLikeSequence(der []byte) bool { return len(der) > 2 && der[0] == 0x30 }
-
-func errKeyPasswordRequired() error {
-	return report.Errorf(report.KindInput, CodeKeyPasswordRequired,
-		"give the key's password with --key-password-file or --key-password-env", "the private key is encrypted")
+	if len(password) == 0 {
+		return nil, report.Errorf(report.KindInput, CodeKeyPasswordRequired,
+			"give the key's password with --key-password-file or --key-password-env", "the private key is encrypted")
+	}
+	plain, err := open()
+	if err != nil {
+		return nil, keyError(err)
+	}
+	// One in 256 wrong passwords leaves a padding that looks right.
+	if !whole(plain, new(asn1.RawValue)) {
+		return nil, keyError(pbe.ErrPassword)
+	}
+	return parseKeyDER(plain)
 }
 
 func keyError(err error) error {
@@ -167,35 +200,41 @@ func keyError(err error) error {
 	case errors.Is(err, pbe.ErrPassword), errors.Is(err, x509.IncorrectPasswordError):
 		return report.Errorf(report.KindInput, CodeKeyPassword,
 			"check the password: capitals, keyboard layout, a space at its end", "the password does not open the private key: %w", err)
-	case errors.Is(err, pbe.ErrUnsupported):
+	case errors.Is(err, pbe.ErrUnsupported), strings.Contains(err.Error(), "unknown encryption mode"):
 		return report.Errorf(report.KindInput, CodeKeyUnsupported,
 			"write the key again with a current program, for example openssl pkcs8 -topk8 -v2 aes-256-cbc", "open the private key: %w", err)
 	}
 	return report.Errorf(report.KindInput, CodeKeyDamaged, "export or copy the key again", "the private key is damaged: %w", err)
 }
 
-// parseKeyDER tries the three layouts in turn and reports what the most likely
-// one says.
+// parseKeyDER reads an unencrypted key by its layout.
 func parseKeyDER(der []byte) (crypto.Signer, error) {
-	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	var parsed any
+	var err error
+	switch KeyType(der) {
+	case pemPKCS1:
+		parsed, err = x509.ParsePKCS1PrivateKey(der)
+	case pemSEC1:
+		parsed, err = x509.ParseECPrivateKey(der)
+	default:
+		parsed, err = x509.ParsePKCS8PrivateKey(der)
+	}
+	if err != nil && (strings.Contains(err.Error(), "unknown") || strings.Contains(err.Error(), "unsupported")) {
+		return nil, errKeyKind(err)
+	}
 	if err != nil {
-		if k, err := x509.ParsePKCS1PrivateKey(der); err == nil {
-			return k, nil
-		}
-		if k, err := x509.ParseECPrivateKey(der); err == nil {
-			return k, nil
-		}
-		if strings.Contains(err.Error(), "unknown") || strings.Contains(err.Error(), "unsupported") {
-			return nil, report.Errorf(report.KindInput, CodeKeyUnsupported,
-				"authorities take RSA and EC keys: make a new key and request with onsite csr new",
-				"the private key is of a kind that cannot be used here: %w", err)
-		}
 		return nil, keyError(err)
 	}
 	if key, ok := parsed.(crypto.Signer); ok {
 		return key, nil
 	}
-	return nil, report.Errorf(report.KindInput, CodeKeyUnsupported, "use an RSA or EC key", "the private key cannot sign")
+	return nil, errKeyKind(errors.New("it cannot sign"))
+}
+
+func errKeyKind(err error) error {
+	return report.Errorf(report.KindInput, CodeKeyUnsupported,
+		"authorities take RSA and EC keys: make a new key and request with onsite csr new",
+		"the private key is of a kind that cannot be used here: %w", err)
 }
 
 // DescribeKey names a public key as people do: "RSA 2048", "EC P-256", "Ed25519".
@@ -207,8 +246,10 @@ func DescribeKey(pub crypto.PublicKey) string {
 		return "EC " + k.Curve.Params().Name
 	case ed25519.PublicKey:
 		return "Ed25519"
+	case *dsa.PublicKey:
+		return fmt.Sprintf("DSA %d", k.P.BitLen())
 	}
-	return fmt.Sprintf("unknown (%T)", pub)
+	return "unknown"
 }
 
 // Fingerprint is the SHA-256 of a public key's SubjectPublicKeyInfo in lower-case
@@ -219,6 +260,10 @@ func Fingerprint(pub crypto.PublicKey) string {
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256(der)
+	return fingerprint(der)
+}
+
+func fingerprint(spki []byte) string {
+	sum := sha256.Sum256(spki)
 	return hex.EncodeToString(sum[:])
 }

@@ -2,7 +2,9 @@ package csr
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -69,10 +71,11 @@ func Parse(der []byte) (*Info, error) {
 	info := &Info{
 		Subject: dn.String(req.RawSubject), Fields: fields(req.RawSubject),
 		Key: "unknown", Signature: req.SignatureAlgorithm.String(), algorithm: req.SignatureAlgorithm,
-		SANs: []SAN{}, Attributes: map[string]string{}, DER: der,
+		SPKISHA256: fingerprint(req.RawSubjectPublicKeyInfo),
+		SANs:       []SAN{}, Attributes: map[string]string{}, DER: der,
 	}
 	if req.PublicKey != nil {
-		info.PublicKey, info.Key, info.SPKISHA256 = req.PublicKey, DescribeKey(req.PublicKey), Fingerprint(req.PublicKey)
+		info.PublicKey, info.Key = req.PublicKey, DescribeKey(req.PublicKey)
 	}
 	info.SignatureOK = checkSignature(req)
 	info.sans(req)
@@ -253,9 +256,6 @@ func JudgeKey(pub crypto.PublicKey) []report.Finding {
 
 func (j *judge) key(pub crypto.PublicKey) {
 	switch k := pub.(type) {
-	case nil:
-		j.add(report.Unknown("csr.key.unsupported", "key", "the kind of key is not known here",
-			"public authorities take RSA and EC keys: make a new request with onsite csr new"))
 	case ed25519.PublicKey:
 		j.add(report.Warn("csr.key.unusual", DescribeKey(pub), "public authorities and most Windows programs do not take Ed25519 keys",
 			"use --key rsa:2048 or --key ec:p256 for a purchased certificate"))
@@ -266,7 +266,15 @@ func (j *judge) key(pub crypto.PublicKey) {
 			return
 		}
 		j.add(report.Pass("csr.key.ok", DescribeKey(pub), "authorities take this key"))
-	default:
+	case *ecdsa.PublicKey:
+		if k.Curve != elliptic.P256() && k.Curve != elliptic.P384() {
+			j.add(report.Warn("csr.key.unusual", DescribeKey(pub), "public authorities and most programs take EC keys on P-256 and P-384 alone",
+				"use --key ec:p256 or --key rsa:2048 for a purchased certificate"))
+			return
+		}
 		j.add(report.Pass("csr.key.ok", DescribeKey(pub), "authorities take this key"))
+	default:
+		j.add(report.Unknown("csr.key.unsupported", "key", "the kind of key is not known here",
+			"public authorities take RSA and EC keys: make a new request with onsite csr new"))
 	}
 }
