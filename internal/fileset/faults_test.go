@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"onsite/report"
 )
@@ -268,7 +269,8 @@ func victim(dir string) error {
 		return err
 	}
 	count := 0
-	_, err = Replace(dir, faultsAfter(), Options{Overwrite: true, Now: clock, noLinks: os.Getenv(victimMode) != "", Step: func(step string) error {
+	o := Options{Overwrite: true, Now: clock, noLinks: os.Getenv(victimMode) != "", patience: time.Minute}
+	o.Step = func(step string) error {
 		if count++; count != last {
 			return nil
 		}
@@ -281,7 +283,8 @@ func victim(dir string) error {
 			return err
 		}
 		select {} // it does not come to this step
-	}})
+	}
+	_, err = Replace(dir, faultsAfter(), o)
 	return err
 }
 

@@ -137,13 +137,15 @@ func Replace(dir string, files []File, o Options) (kept string, err error) {
 // set calls it first. Where nothing was left, which includes a folder that does
 // not exist, it costs one look at the file system and needs no right to write.
 // It waits a few seconds for a Replace that is still alive.
-func Recover(dir string) error {
+func Recover(dir string) error { return recoverWithin(dir, patience) }
+
+func recoverWithin(dir string, wait time.Duration) error {
 	dir = filepath.Clean(dir)
 	s := &swap{dir: dir, root: filepath.Join(dir, stagingName)}
 	if !s.begun() {
 		return nil
 	}
-	err := s.claim(patience, false)
+	err := s.claim(wait, false)
 	if errors.Is(err, errNothing) || denied(err) && s.whole() {
 		return nil // others tidy, and the names show one whole set
 	}

@@ -506,7 +506,7 @@ func TestReplaceTakesTurns(t *testing.T) {
 						if _, err := Replace(dir, set(fmt.Sprint(w, ".", r)), o); err != nil {
 							t.Errorf("Replace by %d, round %d = %v, want no error", w, r, err)
 						}
-						if err := Recover(dir); err != nil {
+						if err := recoverWithin(dir, time.Minute); err != nil {
 							t.Errorf("Recover by %d, round %d = %v, want no error", w, r, err)
 						}
 					}

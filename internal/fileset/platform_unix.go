@@ -11,9 +11,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-func rename(from, to string) error { return os.Rename(from, to) }
-
-func removeFile(path string) error { return os.Remove(path) }
+// whenFree is for Windows, where a file or folder that somebody has open resists.
+func whenFree(_ string, try func() error) error { return try() }
 
 // checkFree is for Windows, where a file in use cannot be replaced.
 func checkFree(string) error { return nil }

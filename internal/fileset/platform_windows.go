@@ -10,17 +10,6 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// rename waits a moment for a file that is in use: virus scanners and indexers
-// look at every new file, and are gone soon.
-func rename(from, to string) error {
-	return whenFree(to, func() error { return os.Rename(from, to) })
-}
-
-// removeFile waits as rename does.
-func removeFile(path string) error {
-	return whenFree(path, func() error { return os.Remove(path) })
-}
-
 // checkFree reports a file that could not be replaced because a program has it
 // open. It is asked before anything changes.
 func checkFree(path string) error {
@@ -39,7 +28,9 @@ func checkFree(path string) error {
 	})
 }
 
-// whenFree tries until the file is free, for a second.
+// whenFree tries until the file or folder is free, for a second. Virus scanners
+// and indexers look at every new file, and another onsite that goes looks at the
+// staging folder; all are gone soon.
 func whenFree(path string, try func() error) error {
 	for start := time.Now(); ; time.Sleep(poll) {
 		err := try()

@@ -72,16 +72,22 @@ func (s *swap) do(what string, change func() error) error {
 }
 
 func (s *swap) move(from, to string) error {
-	return s.do("move "+s.rel(from)+" to "+s.rel(to), func() error { return rename(from, to) })
+	return s.do("move "+s.rel(from)+" to "+s.rel(to), func() error {
+		return whenFree(to, func() error { return os.Rename(from, to) })
+	})
 }
 
 func (s *swap) remove(path string) error {
-	return s.do("remove "+s.rel(path), func() error { return os.RemoveAll(path) })
+	return s.do("remove "+s.rel(path), func() error {
+		return whenFree(path, func() error { return os.RemoveAll(path) })
+	})
 }
 
 // takeAway removes a file of the set, and nothing but a file.
 func (s *swap) takeAway(path string) error {
-	return s.do("take away "+s.rel(path), func() error { return removeFile(path) })
+	return s.do("take away "+s.rel(path), func() error {
+		return whenFree(path, func() error { return os.Remove(path) })
+	})
 }
 
 func (s *swap) sync(folder string) error {
@@ -373,7 +379,7 @@ func linkTo(name string) string { return filepath.Join(stagingName, "now", name)
 // keep makes the old files the newest of the kept sets.
 func (s *swap) keep() (string, error) {
 	old := s.in("old")
-	list, err := os.ReadDir(old)
+	list, err := readFolder(old)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil // a killed process had done it
 	}
@@ -411,7 +417,7 @@ func (s *swap) clear() error {
 			return err
 		}
 	}
-	list, err := os.ReadDir(s.root)
+	list, err := readFolder(s.root)
 	if err != nil {
 		return err
 	}
@@ -517,6 +523,14 @@ func (s *swap) load() error {
 		return fmt.Errorf("%s is damaged", s.in("plan"))
 	}
 	return nil
+}
+
+func readFolder(path string) (list []fs.DirEntry, err error) {
+	err = whenFree(path, func() error {
+		list, err = os.ReadDir(path)
+		return err
+	})
+	return list, err
 }
 
 // exists reports whether there is anything of that name, a dangling link too.
