@@ -85,10 +85,7 @@ func (t *tally) add(e event) {
 			t.flushRest(e.Package)
 		}
 	case "skip":
-		// A package without tests is skipped too; that hides nothing.
-		if e.Test != "" {
-			t.skipped = append(t.skipped, k)
-		}
+		t.skip(k)
 	}
 }
 
@@ -112,6 +109,16 @@ func (t *tally) pass(k test) {
 		}
 	}
 	delete(t.output, k)
+}
+
+// skip keeps the names of skipped tests. Two kinds hide nothing: a package
+// without tests, and an input that a fuzz test sets aside.
+func (t *tally) skip(k test) {
+	if k.Test == "" || strings.HasPrefix(k.Test, "Fuzz") && strings.Contains(k.Test, "/") {
+		delete(t.output, k)
+		return
+	}
+	t.skipped = append(t.skipped, k)
 }
 
 // flushRest prints what is left of a package that failed: what the tests wrote
@@ -146,17 +153,14 @@ func (t *tally) summary(allow bool) bool {
 	return t.passed > 0 && len(t.failed) == 0 && (allow || len(t.skipped) == 0)
 }
 
-// reason is what a skipped test said, without the lines that go test adds.
+// reason is the first thing that a skipped test said, without the lines that go
+// test adds. A script prints its whole log after it.
 func reason(output []string) string {
-	var said []string
 	for _, line := range output {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
-			said = append(said, line)
+			return line
 		}
 	}
-	if len(said) == 0 {
-		return "no reason given"
-	}
-	return strings.Join(said, " | ")
+	return "no reason given"
 }
