@@ -117,8 +117,8 @@ func EncodeKey(key crypto.Signer, format KeyFormat, password []byte) ([]byte, er
 // What can be wrong with a private key. Each comes as a *report.Error of
 // KindInput; use report.HasCode to tell them apart.
 const (
-	CodeKeyPassword         = "key.password.wrong"   //nolint:gosec // G101: a code, not a password
-	CodeKeyPasswordRequired = "key.password.missing" //nolint:gosec // G101: a code, not a password
+	CodeKeyPassword         = "key.password.wrong"
+	CodeKeyPasswordRequired = "key.password.missing"
 	CodeKeyDamaged          = "key.damaged"
 	CodeKeyUnsupported      = "key.unsupported"
 )

@@ -19,7 +19,7 @@ import (
 
 // What can be wrong with a PFX file. Each comes as a *report.Error of KindInput.
 const (
-	CodePFXPassword    = "pfx.password.wrong" //nolint:gosec // G101: a code, not a password
+	CodePFXPassword    = "pfx.password.wrong"
 	CodePFXDamaged     = "pfx.damaged"
 	CodePFXUnsupported = "pfx.unsupported"
 )
@@ -47,9 +47,10 @@ func ReadPFX(data, password []byte) (*Bag, error) {
 	if !IsPFX(data) {
 		return nil, notPFX(data)
 	}
-	if whole := wholeElement(data); whole == nil {
+	size := len(data)
+	if data = wholeElement(data); data == nil {
 		return nil, report.Errorf(report.KindInput, CodePFXDamaged, "copy or export the file again",
-			"the PFX file is cut short: it has %d bytes, and its first line of data announces more", len(data))
+			"the PFX file is cut short: it has %d bytes, and its beginning announces more", size)
 	}
 	if n := iterations(data, 0); n > pbe.MaxIterations {
 		return nil, report.Errorf(report.KindInput, CodePFXUnsupported, "export the bundle again; 600 000 rounds are plenty",
@@ -95,6 +96,9 @@ func pfxError(err error, withPassword bool) error {
 	var syntax asn1.SyntaxError
 	var structure asn1.StructuralError
 	switch text := err.Error(); {
+	case strings.Contains(text, "cannot be encoded"):
+		return report.Errorf(report.KindInput, CodePFXUnsupported, "export the bundle again with a password of plain letters and digits",
+			"the password holds characters that PFX files cannot express, such as emoji: %w", err)
 	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
 		if !withPassword {
 			return report.Errorf(report.KindInput, CodePFXPassword, "give its password with --password-file or --password-env",
@@ -105,7 +109,7 @@ func pfxError(err error, withPassword bool) error {
 			"the password does not open the PFX file")
 	case errors.As(err, &unsupported), strings.Contains(text, "indefinite length"), strings.Contains(text, "no MAC"),
 		strings.Contains(text, "expected"), strings.Contains(text, "can only decode"),
-		strings.Contains(text, "unknown algorithm"), strings.Contains(text, "unsupported"):
+		strings.Contains(text, "unknown algorithm"), strings.Contains(text, "unsupported"), strings.Contains(text, "not supported"):
 		return report.Errorf(report.KindInput, CodePFXUnsupported,
 			"export it again with the private key and with AES-256 or TripleDES protection, or write it anew with openssl pkcs12 -legacy",
 			"the PFX file is protected or laid out in a way that is not supported: %w", err)
@@ -120,10 +124,11 @@ func pfxError(err error, withPassword bool) error {
 	return report.Errorf(report.KindInput, CodePFXDamaged, "copy or export the file again", "the PFX file cannot be read: %w", err)
 }
 
-// wholeElement returns the first DER element of data, or nil when data ends
-// before it does. Indefinite lengths are left to the decoder.
+// wholeElement returns the first DER element of data, without what follows it
+// (some Windows programs append zeros), or nil when data ends before it does.
+// Indefinite lengths are left to the decoder.
 func wholeElement(data []byte) []byte {
-	if data[1] == 0x80 {
+	if len(data) > 1 && data[1] == 0x80 {
 		return data
 	}
 	input := cryptobyte.String(data)

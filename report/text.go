@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -30,18 +31,21 @@ const indent = 7
 
 // Text writes findings one after the other, in the order given.
 func Text(w io.Writer, findings []Finding, o TextOptions) error {
-	if o.Width == 0 {
-		o.Width = 80
-	}
 	var b strings.Builder
+	o.findings(&b, findings)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (o TextOptions) width() int { return cmp.Or(o.Width, 80) }
+
+func (o TextOptions) findings(b *strings.Builder, findings []Finding) {
 	for _, f := range findings {
 		if o.Brief && (f.Status == StatusPass || f.Status == StatusSkip) {
 			continue
 		}
-		o.finding(&b, f)
+		o.finding(b, f)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 func (o TextOptions) finding(b *strings.Builder, f Finding) {
@@ -55,32 +59,29 @@ func (o TextOptions) finding(b *strings.Builder, f Finding) {
 		head = f.Subject + ": " + f.Detail
 	}
 	margin := strings.Repeat(" ", indent)
-	fmt.Fprintf(b, "%s%s\n", padded, Wrap(head, o.Width-indent, margin))
+	fmt.Fprintf(b, "%s%s\n", padded, Wrap(head, o.width()-indent, margin))
 	if f.Status == StatusPass || f.Status == StatusSkip {
 		return
 	}
 	if f.Remedy != "" {
-		fmt.Fprintf(b, "%s%s\n", margin, Wrap("-> "+f.Remedy, o.Width-indent, margin+"   "))
+		fmt.Fprintf(b, "%s%s\n", margin, Wrap("-> "+f.Remedy, o.width()-indent, margin+"   "))
 	}
 	fmt.Fprintf(b, "%s(onsite explain %s)\n", margin, f.Code)
 }
 
 // Text writes the whole report, then one line that sums it up.
 func (r *Report) Text(w io.Writer, o TextOptions) error {
-	if o.Width == 0 {
-		o.Width = 80
-	}
-	fmt.Fprintln(w, r.Title)
+	var b strings.Builder
+	b.WriteString(r.Title + "\n")
 	if r.Notice != "" {
-		fmt.Fprintln(w, Wrap(r.Notice, o.Width, ""))
+		b.WriteString(Wrap(r.Notice, o.width(), "") + "\n")
 	}
 	for _, s := range r.Sections {
-		fmt.Fprintf(w, "\n%s\n", s.Title)
-		if err := Text(w, s.Findings, o); err != nil {
-			return err
-		}
+		b.WriteString("\n" + s.Title + "\n")
+		o.findings(&b, s.Findings)
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", Summary(r.Findings()))
+	b.WriteString("\n" + Summary(r.Findings()) + "\n")
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 

@@ -87,7 +87,7 @@ func restoreTerminal(f *os.File, out io.Writer) func() {
 	}
 	return func() {
 		term.Restore(int(f.Fd()), state) //nolint:errcheck // the last thing done to it
-		fmt.Fprintln(out)
+		fmt.Fprintln(out)                //nolint:errcheck // likewise
 	}
 }
 
@@ -114,24 +114,12 @@ func await[T any](ctx context.Context, restore func(), ask func() (T, error)) (T
 	}
 }
 
-// confirm asks for leave to change something, unless --yes gave it. Where
-// nobody can be asked, the answer is no, with the flag that says yes.
-func (a *app) confirm(ctx context.Context, label string) error {
+// confirm asks a question that --yes answers.
+func (a *app) confirm(ctx context.Context, p Prompter, q Question) (bool, error) {
 	if a.flags.yes {
-		return nil
+		return true, nil
 	}
-	p, err := a.prompter()
-	if err != nil {
-		return report.Errorf(report.KindRefused, "confirm.missing", "add --yes if that is what you want", "not confirmed: %s", label)
-	}
-	ok, err := p.Confirm(ctx, Question{Flag: "yes", Label: label})
-	switch {
-	case err != nil:
-		return err
-	case !ok:
-		return report.Errorf(report.KindRefused, "confirm.missing", "", "not confirmed: nothing was changed")
-	}
-	return nil
+	return p.Confirm(ctx, q)
 }
 
 // isYes reads an answer to a yes-or-no question. ok is false for anything that

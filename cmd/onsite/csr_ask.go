@@ -66,7 +66,45 @@ func (a *app) askCSR(ctx context.Context, spec *csr.Spec, given func(flag string
 			a.keepAnswers(last) // after each answer: a form left is not a form lost
 		}
 	}
-	return asked, nil
+	apex, ok := strings.CutPrefix(spec.CommonName, "*.")
+	if !ok || spec.WithApex || given("with-apex") {
+		return asked, nil
+	}
+	spec.WithApex, err = a.confirm(ctx, p, Question{
+		Flag: "with-apex", Label: "Cover " + apex + " itself too?", Help: "a star stands for one label, so *." + apex + " does not",
+	})
+	return true, err
+}
+
+// What to do about a key that is there already.
+const (
+	stopAtKey = iota
+	reuseKey
+	replaceKey
+)
+
+// askAboutKey asks what to do when the key of an earlier request is there. It is
+// for a person to decide; where nobody can be asked, writing refuses.
+func (a *app) askAboutKey(ctx context.Context, o *csrNewOptions, path string) error {
+	p, err := a.prompter()
+	if _, missing := os.Stat(path); err != nil || missing != nil || o.force || o.dryRun || o.keyFile != "" {
+		return nil //nolint:nilerr // nobody to ask, or nothing to ask about
+	}
+	choice, err := p.Choose(ctx, Question{Flag: "key-file", Label: path + " is there already"}, []string{
+		stopAtKey:  "stop and change nothing",
+		reuseKey:   "make a new request for that key; the old request is kept beside",
+		replaceKey: "make a new key and request; the old ones are kept beside",
+	})
+	switch {
+	case err != nil:
+		return err
+	case choice == stopAtKey:
+		return errCancelled
+	case choice == reuseKey:
+		o.keyFile = path
+	}
+	o.force = true
+	return nil
 }
 
 func setField(s *csr.Subject, flag, value string) {

@@ -119,6 +119,9 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 		return outcome{Findings: findings}, refusal(findings)
 	}
 	o.spec.Subject = request.Subject // tidied, for the command line that is shown
+	if err := a.askAboutKey(ctx, o, o.writeOptions(a, nil).Files(request).Key); err != nil {
+		return outcome{}, err
+	}
 	key, err := a.csrKey(ctx, o, keySpec, keyPassword)
 	if err != nil {
 		return outcome{Findings: findings}, err
@@ -176,12 +179,16 @@ func (a *app) csrKey(ctx context.Context, o *csrNewOptions, spec csr.KeySpec, pa
 	return keys[0], nil
 }
 
+func (o *csrNewOptions) writeOptions(a *app, password []byte) csr.WriteOptions {
+	return csr.WriteOptions{
+		Dir: cleanPath(o.out), KeyPassword: password, KeepKey: o.keyFile != "", Overwrite: o.force, Now: a.now,
+	}
+}
+
 func (a *app) writeCSR(o *csrNewOptions, request *csr.Request, key crypto.Signer, spec csr.KeySpec, password []byte,
 	findings []report.Finding, asked bool,
 ) (outcome, error) {
-	w := csr.WriteOptions{
-		Dir: cleanPath(o.out), KeyPassword: password, KeepKey: o.keyFile != "", Overwrite: o.force, Now: a.now,
-	}
+	w := o.writeOptions(a, password)
 	result := csrNewResult{
 		Paths: w.Files(request), DryRun: o.dryRun, CommonName: request.Subject.CommonName, SANs: request.SANs,
 		KeyType: strings.ToUpper(strings.Replace(spec.String(), ":", " ", 1)), Encrypted: len(password) > 0,

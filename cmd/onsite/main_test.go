@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -166,15 +165,4 @@ func tool(t *testing.T, name string) string {
 		t.Skipf("%s is not installed", name)
 	}
 	return path
-}
-
-// testRun runs onsite inside this process, without a terminal.
-func testRun(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, errOut bytes.Buffer
-	code = run(args, &streams{in: strings.NewReader(""), out: &out, err: &errOut}, func(k string) (string, bool) {
-		v, ok := env[k]
-		return v, ok
-	})
-	return code, out.String(), errOut.String()
 }
