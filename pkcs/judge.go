@@ -87,25 +87,21 @@ func (s *Set) Judge(r Rules) []report.Finding {
 func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 	if r.Roots = s.Root; !slices.ContainsFunc(r.Roots, selfSigned) {
 		whole := climb(s.Cert[0], append(slices.Clone(s.Cert), s.Root...))
-		f := missingIssuer(whole[len(whole)-1])
-		if len(whole) == 1 {
-			f.Status = report.StatusFail // not even the issuer: no client can follow
+		top := whole[len(whole)-1]
+		if !selfSigned(top) {
+			return s.judgeRootless(whole)
 		}
-		return []report.Finding{f}
+		r.Roots = []*x509.Certificate{top} // it stands in cert.pem alone
 	}
 	first := climb(s.Cert[0], s.Root)
 	problems := chainProblems(first, r)
-	for i := range problems {
-		f := &problems[i]
-		f.Code, f.Subject = "chain.first-only", RootFile
-		f.Detail = "a program that reads only the first certificate of cert.pem cannot send a whole chain: " + f.Detail
-		f.Remedy = "root.pem must hold the intermediates, then the root: run onsite pfx split again"
+	for i, f := range problems {
+		problems[i] = firstOnly(f)
 	}
 	if len(problems) == 0 {
 		problems = chainProblems(s.Cert, r)
-		for i := range problems {
-			problems[i].Subject = CertFile
-			problems[i].Remedy = "cert.pem must hold the certificate, then the intermediates: run onsite pfx split again"
+		for i, f := range problems {
+			problems[i] = inCertFile(f)
 		}
 	}
 	if len(problems) > 0 {
@@ -113,6 +109,53 @@ func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 	}
 	return []report.Finding{report.Pass("chain.complete", CertFile+" and "+RootFile,
 		fmt.Sprintf("whole chain up to %s, whether a program reads the first certificate of cert.pem or all of it", name(first[len(first)-1])))}
+}
+
+// judgeRootless looks at a set without a root: the chain then ends below one,
+// and both kinds of program must send all of it.
+func (s *Installed) judgeRootless(whole []*x509.Certificate) []report.Finding {
+	missing := missingIssuer(whole[len(whole)-1])
+	if len(whole) == 1 {
+		missing.Status = report.StatusFail // not even the issuer: no client can follow
+	}
+	findings := []report.Finding{missing}
+	for _, loader := range []struct {
+		certs []*x509.Certificate
+		name  func(report.Finding) report.Finding
+	}{{s.Root, firstOnly}, {s.Cert, inCertFile}} {
+		if sent := climb(s.Cert[0], loader.certs); len(sent) < len(whole) {
+			f := missingIssuer(sent[len(sent)-1])
+			f.Status = report.StatusFail
+			findings = append(findings, loader.name(f))
+		}
+	}
+	return findings
+}
+
+// layoutCodes are the problems that come from what stands in which file. Any
+// other is the certificates' own, and right files do not mend it.
+var layoutCodes = []string{"chain.issuer.missing", "chain.issuer.unknown", "chain.order", "chain.untrusted"}
+
+// firstOnly puts a problem in the words of a program that reads only the first
+// certificate of cert.pem.
+func firstOnly(f report.Finding) report.Finding {
+	if !slices.Contains(layoutCodes, f.Code) {
+		return f
+	}
+	f.Code, f.Subject = "chain.first-only", RootFile
+	f.Detail = "a program that reads only the first certificate of cert.pem cannot send a whole chain: " + f.Detail
+	f.Remedy = "root.pem must hold the intermediates, then the root: run onsite pfx split again"
+	return f
+}
+
+// inCertFile does the same for a program that sends cert.pem as it is.
+func inCertFile(f report.Finding) report.Finding {
+	if !slices.Contains(layoutCodes, f.Code) {
+		return f
+	}
+	f.Subject = CertFile
+	f.Remedy = "cert.pem must hold the certificate, then the intermediates: run onsite pfx split again"
+	return f
 }
 
 // JudgeServed judges certificates as a server sent them: dates, name, and a
@@ -249,17 +292,33 @@ func (r Rules) verify(chain []*x509.Certificate) (report.Finding, bool) {
 	_, err := chain[0].Verify(o)
 	var invalid x509.CertificateInvalidError
 	switch {
-	case err == nil, errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	case err == nil:
 		return report.Finding{}, false
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		if slices.ContainsFunc(chain, invalid.Cert.Equal) || !r.now().After(invalid.Cert.NotAfter) {
+			return report.Finding{}, false // the dates of what was sent are judged by themselves
+		}
+		return expired(invalid.Cert), true
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return report.Fail("cert.usage", name(chain[0]), "the certificate is not for servers (extended key usage)",
 			"ask the authority for a server (TLS web server) certificate"), true
-	case uncheckable(err):
+	case unknownAlgorithm(chain):
 		return report.Unknown("chain.unknown", name(chain[0]), "a signature algorithm in the chain cannot be checked here: "+err.Error(),
 			"have the certificate issued again with SHA-256"), true
 	}
 	return report.Fail("chain.rejected", name(chain[0]), "clients reject the chain: "+err.Error(),
 		"ask the authority for a new certificate, or for the intermediates that belong to it"), true
+}
+
+// unknownAlgorithm reports whether a signature in a chain is of a kind that Go
+// does not know; x509.Verify does not say so in a way that code can read.
+func unknownAlgorithm(chain []*x509.Certificate) bool {
+	for i, c := range chain[:len(chain)-1] {
+		if errors.Is(chain[i+1].CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature), x509.ErrUnsupportedAlgorithm) {
+			return true
+		}
+	}
+	return chain[len(chain)-1].SignatureAlgorithm == x509.UnknownSignatureAlgorithm
 }
 
 func uncheckable(err error) bool {
@@ -278,8 +337,7 @@ func judgeEach(certs []*x509.Certificate, r Rules) []report.Finding {
 		}
 		switch {
 		case now.After(c.NotAfter):
-			findings = append(findings, report.Fail("cert.expired", name(c), "expired on "+day(c.NotAfter),
-				"renew it: make a new request with onsite csr new; if the date is wrong, check this computer's clock"))
+			findings = append(findings, expired(c))
 		case now.Before(c.NotBefore):
 			findings = append(findings, report.Fail("cert.not-yet-valid", name(c), "valid only from "+c.NotBefore.UTC().Format("2006-01-02 15:04 MST"),
 				"check this computer's clock, or wait"))
@@ -296,6 +354,14 @@ func judgeEach(certs []*x509.Certificate, r Rules) []report.Finding {
 			fmt.Sprintf("good until %s, %s left; nothing above it ends sooner", day(soonest.NotAfter), daysLeft(soonest, now))))
 	}
 	return findings
+}
+
+func expired(c *x509.Certificate) report.Finding {
+	remedy := "renew it: make a new request with onsite csr new; if the date is wrong, check this computer's clock"
+	if c.IsCA {
+		remedy = "get the authority's current certificates, or have the certificate issued again; if the date is wrong, check this computer's clock"
+	}
+	return report.Fail("cert.expired", name(c), "expired on "+day(c.NotAfter), remedy)
 }
 
 func weak(c *x509.Certificate) []report.Finding {

@@ -3,15 +3,16 @@ package pkcs
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/base64"
 	"encoding/pem"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 
+	"onsite/csr"
 	"onsite/report"
 )
 
@@ -29,10 +30,15 @@ func Read(data []byte) (*Bag, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, report.Errorf(report.KindInput, "file.empty", "copy or download the file again", "the file is empty")
 	}
-	if data[0] == 0x30 {
-		return readDER(data)
+	if bytes.HasPrefix(data, []byte("PK\x03\x04")) {
+		return nil, report.Errorf(report.KindInput, "file.unknown", "take the files out of the archive and name the one that is meant",
+			"the file is a ZIP archive")
 	}
 	text := plainText(data)
+	// Text may begin with "0", the byte that DER begins with.
+	if data[0] == 0x30 && !marker.MatchString(text) {
+		return readDER(data)
+	}
 	bag, err := readPEM(text)
 	if err != nil || bag != nil {
 		return bag, err
@@ -40,15 +46,23 @@ func Read(data []byte) (*Bag, error) {
 	if der, ok := bareBase64(text); ok && der[0] == 0x30 {
 		return readDER(der)
 	}
-	return nil, report.Errorf(report.KindInput, "file.unknown",
-		"name a PEM or DER file with a certificate, a request or a key",
-		"there is no certificate, request or key in the file")
+	return nil, errUnknown("")
 }
 
-// readDER tells a certificate, a request, a key and a PFX apart by trying.
+func errUnknown(only string) error {
+	return report.Errorf(report.KindInput, "file.unknown",
+		"name a PEM or DER file with a certificate, a request or a key",
+		"there is no certificate, request or key in the file%s", only)
+}
+
+// readDER tells a certificate, a request, a key and a PFX apart by trying. What
+// follows the first value, such as a line break, is not looked at.
 func readDER(der []byte) (*Bag, error) {
 	if IsPFX(der) {
 		return nil, report.Errorf(report.KindInput, "file.is-pfx", "open it with onsite pfx split", "the file is a PFX bundle")
+	}
+	if element := wholeElement(der); element != nil {
+		der = element
 	}
 	if cert, err := x509.ParseCertificate(der); err == nil {
 		return &Bag{Certs: []*x509.Certificate{cert}}, nil
@@ -56,40 +70,23 @@ func readDER(der []byte) (*Bag, error) {
 	if _, err := x509.ParseCertificateRequest(der); err == nil {
 		return &Bag{Requests: [][]byte{der}}, nil
 	}
-	if t := keyType(der); t != "" {
+	if t := csr.KeyType(der); t != "" {
 		return &Bag{Keys: []*pem.Block{{Type: t, Bytes: der}}}, nil
 	}
 	return nil, report.Errorf(report.KindInput, "file.damaged", "copy or download the file again",
 		"the file begins like a DER file, but is no whole certificate, request or key")
 }
 
-// keyType returns the PEM type that fits the DER of a private key, or "".
-func keyType(der []byte) string {
-	var info struct {
-		Algorithm asn1.RawValue
-		Data      []byte
-	}
-	if rest, err := asn1.Unmarshal(der, &info); err == nil && len(rest) == 0 && info.Algorithm.Tag == asn1.TagSequence {
-		return "ENCRYPTED PRIVATE KEY"
-	}
-	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
-		return "PRIVATE KEY"
-	}
-	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
-		return "RSA PRIVATE KEY"
-	}
-	if _, err := x509.ParseECPrivateKey(der); err == nil {
-		return "EC PRIVATE KEY"
-	}
-	return ""
-}
-
 // plainText undoes what editors and shells do to text: UTF-16 (PowerShell's
 // redirection), byte-order marks, lines that end in CR alone.
 func plainText(data []byte) string {
 	decoder := unicode.BOMOverride(transform.Nop)
-	if len(data) > 3 && data[0] == '-' && data[1] == 0 {
+	switch {
+	case len(data) < 2:
+	case data[0] != 0 && data[1] == 0:
 		decoder = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewDecoder()
+	case data[0] == 0 && data[1] != 0:
+		decoder = unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM).NewDecoder()
 	}
 	if decoded, _, err := transform.Bytes(decoder, data); err == nil {
 		data = decoded
@@ -104,7 +101,7 @@ var marker = regexp.MustCompile(`-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----`)
 // readPEM returns nil and no error when there is no PEM block at all.
 func readPEM(text string) (*Bag, error) {
 	bag := &Bag{}
-	found := false
+	var labels []string
 	for {
 		begin := marker.FindStringSubmatchIndex(text)
 		if begin == nil {
@@ -130,26 +127,32 @@ func readPEM(text string) (*Bag, error) {
 			return nil, err
 		}
 		text = text[end:]
-		found = true
+		if !slices.Contains(labels, label) {
+			labels = append(labels, label)
+		}
 	}
-	if !found {
+	switch {
+	case len(labels) == 0:
 		return nil, nil //nolint:nilnil // nothing found is no error here: the caller tries other forms
+	case len(bag.Certs)+len(bag.Requests)+len(bag.Keys) == 0:
+		return nil, errUnknown(", only " + strings.Join(labels, ", "))
 	}
 	return bag, nil
 }
 
-// pemBlock decodes what stands between two markers.
+// pemBlock decodes what stands between two markers: headers, which are the lines
+// with a colon, and base64.
 func pemBlock(label, body string) (*pem.Block, error) {
 	block := &pem.Block{Type: label, Headers: map[string]string{}}
-	if head, rest, ok := strings.Cut(strings.TrimLeft(body, " \t\n"), "\n\n"); ok && strings.Contains(head, ": ") {
-		for line := range strings.SplitSeq(head, "\n") {
-			if k, v, ok := strings.Cut(line, ":"); ok {
-				block.Headers[strings.TrimSpace(k)] = strings.TrimSpace(v)
-			}
+	var encoded strings.Builder
+	for line := range strings.SplitSeq(body, "\n") {
+		if k, v, ok := strings.Cut(line, ":"); ok {
+			block.Headers[strings.TrimSpace(k)] = strings.TrimSpace(v)
+		} else {
+			encoded.WriteString(line)
 		}
-		body = rest
 	}
-	der, err := decodeBase64(body)
+	der, err := decodeBase64(encoded.String())
 	if err != nil {
 		return nil, report.Errorf(report.KindInput, "pem.damaged", "copy the whole text again, from the BEGIN line to the END line",
 			"the text of a %s block is damaged: %w", label, err)
@@ -179,7 +182,11 @@ func bareBase64(text string) ([]byte, bool) {
 func (b *Bag) add(block *pem.Block) error {
 	switch block.Type {
 	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
-		cert, err := x509.ParseCertificate(block.Bytes)
+		der := block.Bytes
+		if element := wholeElement(der); element != nil {
+			der = element // OpenSSL puts its trust settings behind a trusted certificate
+		}
+		cert, err := x509.ParseCertificate(der)
 		if err != nil {
 			return report.Errorf(report.KindInput, "cert.damaged", "copy or download the certificate again",
 				"certificate %d in the file is damaged: %w", len(b.Certs)+1, err)

@@ -72,53 +72,71 @@ func SplitPFX(data, password []byte, r Rules) (*Set, []report.Finding, error) {
 
 func unique(certs []*x509.Certificate) []*x509.Certificate {
 	var list []*x509.Certificate
+	seen := map[string]bool{}
 	for _, c := range certs {
-		if !slices.ContainsFunc(list, c.Equal) {
+		if !seen[string(c.Raw)] {
+			seen[string(c.Raw)] = true
 			list = append(list, c)
 		}
 	}
 	return list
 }
 
+// fitter reports whether a is to be served rather than b, which has the same key.
+func fitter(a, b *x509.Certificate) bool {
+	if self := selfSigned(a); self != selfSigned(b) {
+		return !self
+	}
+	return a.NotAfter.After(b.NotAfter)
+}
+
+// sameKey reports whether the certificate is for the key.
 func sameKey(key crypto.Signer, c *x509.Certificate) bool {
-	return csr.Fingerprint(key.Public()) == csr.Fingerprint(c.PublicKey)
+	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(c.PublicKey)
 }
 
 // chooseLeaf returns the certificate that holds the key. Of several, which come
-// from renewing with the same key, the one that lasts longest.
+// from renewing with the same key, the one that lasts longest; but one that is
+// signed by itself, which some programs make while they wait for the authority,
+// only when there is no other.
 func chooseLeaf(key crypto.Signer, certs []*x509.Certificate) (*x509.Certificate, []report.Finding) {
 	var leaf *x509.Certificate
 	var findings []report.Finding
 	for _, c := range certs {
-		if sameKey(key, c) && (leaf == nil || c.NotAfter.After(leaf.NotAfter)) {
+		if sameKey(key, c) && (leaf == nil || fitter(c, leaf)) {
 			leaf = c
 		}
 	}
 	for _, c := range certs {
 		if sameKey(key, c) && c != leaf {
 			findings = append(findings, report.Warn("chain.older", name(c),
-				fmt.Sprintf("left aside: this key's certificate that lasts longer, until %s, was taken", day(leaf.NotAfter)),
+				fmt.Sprintf("left aside: the certificate of this key that an authority issued for longest, until %s, was taken", day(leaf.NotAfter)),
 				"nothing to do, unless the other one was meant"))
 		}
 	}
 	return leaf, findings
 }
 
+// Real chains have at most five certificates, and a name has one or two
+// certificates. The limits bound the work that a hostile file can cause.
+const (
+	maxChain   = 16 // certificates in a chain
+	maxClimbed = 64 // certificates whose issuers are looked for
+	maxTried   = 16 // certificates of one name that are tried as an issuer
+)
+
 // climb returns the chain from leaf upwards as far as certs reach. Where a
-// certificate has several issuers (cross-signing), the way to a self-signed
-// certificate is preferred, then the one that lasts longer.
+// certificate has several issuers (cross-signing), the shortest way to a
+// self-signed certificate is preferred, then the issuer that lasts longest.
 func climb(leaf *x509.Certificate, certs []*x509.Certificate) []*x509.Certificate {
+	issuers := issuersAbove(leaf, certs)
+	steps := stepsToRoot(issuers)
 	chain := []*x509.Certificate{leaf}
-	for top := leaf; !selfSigned(top); {
+	for len(chain) < maxChain {
 		var best *x509.Certificate
-		for _, c := range certs {
-			if slices.Contains(chain, c) || !signedBy(top, c) {
-				continue
-			}
-			switch {
-			case best == nil,
-				selfSigned(c) && !selfSigned(best),
-				selfSigned(c) == selfSigned(best) && c.NotAfter.After(best.NotAfter):
+		for _, c := range issuers[chain[len(chain)-1]] {
+			if !slices.Contains(chain, c) && (best == nil || better(c, best, steps)) {
 				best = c
 			}
 		}
@@ -126,9 +144,71 @@ func climb(leaf *x509.Certificate, certs []*x509.Certificate) []*x509.Certificat
 			break
 		}
 		chain = append(chain, best)
-		top = best
 	}
 	return chain
+}
+
+// issuersAbove finds the issuers of leaf, theirs, and so on. A self-signed
+// certificate has none above it.
+func issuersAbove(leaf *x509.Certificate, certs []*x509.Certificate) map[*x509.Certificate][]*x509.Certificate {
+	issuers := map[*x509.Certificate][]*x509.Certificate{}
+	for queue := []*x509.Certificate{leaf}; len(queue) > 0 && len(issuers) < maxClimbed; queue = queue[1:] {
+		c := queue[0]
+		if _, done := issuers[c]; done {
+			continue
+		}
+		issuers[c] = nil
+		if selfSigned(c) {
+			continue
+		}
+		tried := 0
+		for _, p := range certs {
+			if p == c || !bytes.Equal(c.RawIssuer, p.RawSubject) || tried == maxTried {
+				continue
+			}
+			tried++
+			if signedBy(c, p) {
+				issuers[c] = append(issuers[c], p)
+			}
+		}
+		queue = append(queue, issuers[c]...)
+	}
+	return issuers
+}
+
+// stepsToRoot returns the number of steps from each certificate to the nearest
+// self-signed one; a certificate that leads to none is left out.
+func stepsToRoot(issuers map[*x509.Certificate][]*x509.Certificate) map[*x509.Certificate]int {
+	steps := map[*x509.Certificate]int{}
+	for c := range issuers {
+		if selfSigned(c) {
+			steps[c] = 0
+		}
+	}
+	for range maxChain {
+		for c, above := range issuers {
+			for _, p := range above {
+				n, reached := steps[p]
+				if old, ok := steps[c]; reached && (!ok || n+1 < old) {
+					steps[c] = n + 1
+				}
+			}
+		}
+	}
+	return steps
+}
+
+// better reports whether to go up to a rather than to b.
+func better(a, b *x509.Certificate, steps map[*x509.Certificate]int) bool {
+	stepsA, reachA := steps[a]
+	stepsB, reachB := steps[b]
+	switch {
+	case reachA != reachB:
+		return reachA
+	case stepsA != stepsB:
+		return stepsA < stepsB
+	}
+	return a.NotAfter.After(b.NotAfter)
 }
 
 // signedBy reports whether parent issued c. The signature decides; where Go
