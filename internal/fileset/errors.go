@@ -40,8 +40,8 @@ func (s *swap) fail(cause error) error {
 	if s.settled || s.links && is == isNew {
 		s.unlock()
 		return report.Errorf(report.KindFailed, "file.tidy.failed",
-			"The new files can be used. Any further onsite command on this folder finishes the work; the previous files are in "+
-				keptName+" or still in "+stagingName+".",
+			"the new files can be used, and any further onsite command on this folder finishes the work; the previous files are in "+
+				keptName+" or still in "+stagingName,
 			"tidy %s after the new files were put in place: %w", s.dir, cause)
 	}
 	err := s.rollBack()
@@ -57,8 +57,8 @@ func (s *swap) fail(cause error) error {
 		return s.explain(cause, "the files are as before, and what is left in "+stagingName+" goes with the next onsite command on this folder")
 	}
 	return report.Errorf(report.KindFailed, "file.undo.failed",
-		"Mend what is named here, then run any onsite command on this folder: it puts the previous files back. They are in "+
-			s.in("old")+".",
+		"mend what is named here, then run any onsite command on this folder: it puts the previous files back, which are in "+
+			s.in("old"),
 		"undo the change in %s after an error (%w): %s", s.dir, cause, err.Error())
 }
 
@@ -71,7 +71,7 @@ func (s *swap) unrecovered(cause error) error {
 		return s.explain(cause, "an interrupted change of its files is not finished yet")
 	}
 	return report.Errorf(report.KindFailed, "file.recover.failed",
-		"Mend what is named here and run the command again. Do not delete "+s.root+": it holds the previous and the new files, in the folders old and new.",
+		"mend what is named here and run the command again; do not delete "+s.root+": it holds the previous and the new files, in the folders old and new",
 		"finish an interrupted change of the files in %s: %w", s.dir, cause)
 }
 
@@ -86,22 +86,22 @@ func (s *swap) explain(cause error, so string) error {
 	switch {
 	case inUse:
 		e = report.Errorf(report.KindFailed, "file.in-use",
-			"Close the program that has it open, for example by stopping the web server's service, and run the command again.",
+			"close the program that has it open, for example by stopping the web server's service, and run the command again",
 			"replace %s: the file is open in another program or write-protected; %s", used.path, so)
 	case diskFull(cause):
 		e = report.Errorf(report.KindFailed, "file.disk-full",
-			"Make room on that disk, then run the command again.",
+			"make room on that disk, then run the command again",
 			"write to %s: the disk is full; %s", s.dir, so)
 	case errors.Is(cause, errNotPrivate):
 		e = report.Errorf(report.KindFailed, "file.not-private",
-			"Name a folder on another disk with --out.",
+			"name a folder on another disk with --out",
 			"write a private key to %s: the file system there keeps no permissions, so everybody could read it; %s", s.dir, so)
 	case denied(cause):
 		e = report.Errorf(report.KindFailed, "file.not-writable", elevate(),
 			"write to the folder %s: %w; %s", s.dir, cause, so)
 	default:
 		e = report.Errorf(report.KindFailed, "file.write.failed",
-			"Check the disk and the folder, then run the command again.",
+			"check the disk and the folder, then run the command again",
 			"write to the folder %s: %w; %s", s.dir, cause, so)
 	}
 	e.Err = cause
@@ -110,14 +110,14 @@ func (s *swap) explain(cause error, so string) error {
 
 func elevate() string {
 	if runtime.GOOS == "windows" {
-		return "Run the command from an elevated prompt (Run as administrator), or name another folder with --out."
+		return "run the command from an elevated prompt (Run as administrator), or name another folder with --out"
 	}
-	return "Run the command with sudo, or name another folder with --out."
+	return "run the command with sudo, or name another folder with --out"
 }
 
 func (s *swap) busy() error {
 	return report.Errorf(report.KindRefused, "file.busy",
-		"Wait until it is done, or end it, then run the command again.",
+		"wait until it is done, or end it, then run the command again",
 		"change files in %s: another onsite is at work in this folder", s.dir)
 }
 
@@ -127,12 +127,12 @@ func (s *swap) wouldOverwrite(names []string) error {
 		verb = "exists"
 	}
 	return report.Errorf(report.KindRefused, "file.exists",
-		fmt.Sprintf("Use --force to replace what is there (it is kept in %s), or name another folder with --out.", s.place(keptName)),
+		fmt.Sprintf("use --force to replace what is there (it is kept in %s), or name another folder with --out", s.place(keptName)),
 		"write to %s: %s already %s", s.dir, strings.Join(names, ", "), verb)
 }
 
 func (s *swap) inTheWay(path, want string) error {
 	return report.Errorf(report.KindRefused, "file.not-regular",
-		"Move it away, or name another folder with --out.",
+		"move it away, or name another folder with --out",
 		"write to %s: %s is there and is not a %s", s.dir, path, want)
 }

@@ -176,7 +176,7 @@ func Kept(dir string) ([]string, error) {
 	}
 	if err != nil {
 		return nil, report.Errorf(report.KindFailed, "file.read.failed",
-			"Check that the folder exists and that you may read it.",
+			"check that the folder exists and that you may read it",
 			"list the earlier sets in %s: %w", previous, err)
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
@@ -203,7 +203,7 @@ func checkNames(dir string, files []File) error {
 		folded := strings.ToLower(f.Name)
 		if !validName(f.Name) || seen[folded] {
 			return report.Errorf(report.KindUsage, "file.name.invalid",
-				"Use a plain file name, without folders, and each name once.",
+				"use a plain file name, without folders, and each name once",
 				"write %q in %s: not a usable file name", f.Name, dir)
 		}
 		seen[folded] = true

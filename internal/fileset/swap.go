@@ -128,6 +128,8 @@ func (s *swap) claim(wait time.Duration, create bool) error {
 		switch {
 		case err == nil || errors.Is(err, errNothing):
 			return err
+		case errors.Is(err, fs.ErrNotExist) && create && !exists(s.dir):
+			return err // a file system on which no folder can be made, such as /proc
 		case ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, fs.ErrNotExist)):
 			return s.busy()
 		case errors.Is(err, fs.ErrNotExist):
