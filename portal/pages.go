@@ -161,12 +161,12 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 		{Name: "SHA-256", Value: c.SHA256, Code: true},
 	}}
 	p := page{Mark: "Encrypted", Good: true, Headline: "You reached this portal over HTTPS.", Groups: []group{arrived, encryption, certificate}}
-	p.Notes = []string{fmt.Sprintf("The connection is encrypted with %s. The certificate is good until %s.", seen.TLS.Version, day(c.NotAfter))}
+	p.Notes = []string{fmt.Sprintf("The connection is encrypted with %s. The certificate is good until %s.", seen.TLS.Version, prose(day(c.NotAfter)))}
 	if c.DaysLeft < 0 {
 		p.Mark, p.Good = "Expired", false
-		p.Notes = []string{fmt.Sprintf("The connection is encrypted, but the certificate expired on %s: browsers warn of this portal until it is renewed.", day(c.NotAfter))}
+		p.Notes = []string{fmt.Sprintf("The connection is encrypted, but the certificate expired on %s: browsers warn of this portal until it is renewed.", prose(day(c.NotAfter)))}
 	}
-	if host := hostOnly(r.Host); leaf.VerifyHostname(host) != nil {
+	if leaf.VerifyHostname(hostOnly(r.Host)) != nil {
 		p.Mark, p.Good = "Wrong name", false
 		p.Notes = append(p.Notes, "The certificate does not cover the name that was asked for: browsers warn of it under this name.")
 	}
@@ -193,6 +193,9 @@ func or(value, otherwise string) string {
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+// prose keeps a date in running text on one line.
+func prose(date string) string { return strings.ReplaceAll(date, "-", "\u2011") }
 
 func left(days int) string {
 	switch {

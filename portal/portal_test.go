@@ -8,12 +8,15 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -272,7 +275,7 @@ func TestExpiredWhileServed(t *testing.T) {
 	if r, body := get(t, c, "https://portal.acme.example/healthz"); r.StatusCode != 503 || body != "expired\n" {
 		t.Errorf("healthz = %d %q, want 503 expired", r.StatusCode, body)
 	}
-	if _, body := get(t, c, "https://portal.acme.example/"); !strings.Contains(body, "the certificate expired on "+day(set.Leaf.NotAfter)) {
+	if _, body := get(t, c, "https://portal.acme.example/"); !strings.Contains(body, "the certificate expired on "+prose(day(set.Leaf.NotAfter))) {
 		t.Errorf("the page does not say that the certificate has expired:\n%s", body)
 	}
 	if _, body := get(t, c, "https://portal.acme.example"+wellKnown); !strings.Contains(body, `"days_left": -1`) {
@@ -509,6 +512,50 @@ func TestPageIsWhole(t *testing.T) {
 	if got := left(1) + left(2) + left(-1); got != "1 day2 daysexpired" {
 		t.Errorf("left = %q", got)
 	}
+}
+
+// The colours of the page are told apart by everybody (WCAG 2.2, 1.4.3).
+func TestContrast(t *testing.T) {
+	t.Parallel()
+	blocks := regexp.MustCompile(`:root \{[^}]*\}`).FindAllString(string(styleCSS), -1)
+	if len(blocks) != 3 {
+		t.Fatalf("style.css has %d sets of colours, want light, dark and print", len(blocks))
+	}
+	for _, block := range blocks {
+		colour := map[string]float64{} // luminance by name
+		for _, m := range regexp.MustCompile(`--([a-z-]+): #([0-9a-f]+);`).FindAllStringSubmatch(block, -1) {
+			colour[m[1]] = luminance(t, m[2])
+		}
+		for _, pair := range [][2]string{
+			{"text", "ground"}, {"text", "sheet"}, {"quiet", "ground"}, {"quiet", "sheet"}, {"good", "good-ground"}, {"bad", "bad-ground"},
+		} {
+			a, b := colour[pair[0]], colour[pair[1]]
+			if ratio := (max(a, b) + 0.05) / (min(a, b) + 0.05); ratio < 4.5 {
+				t.Errorf("contrast of %s on %s = %.1f, want 4.5 or more, in\n%s", pair[0], pair[1], ratio, block)
+			}
+		}
+	}
+}
+
+// luminance of "rrggbb" or "rgb", as WCAG defines it.
+func luminance(t *testing.T, hex string) (l float64) {
+	t.Helper()
+	if len(hex) == 3 {
+		hex = string([]byte{hex[0], hex[0], hex[1], hex[1], hex[2], hex[2]})
+	}
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		n, err := strconv.ParseUint(hex[2*i:2*i+2], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := float64(n) / 255
+		if c <= 0.04045 {
+			l += weight * c / 12.92
+		} else {
+			l += weight * math.Pow((c+0.055)/1.055, 2.4)
+		}
+	}
+	return l
 }
 
 func TestDaysLeft(t *testing.T) {
