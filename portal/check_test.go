@@ -160,8 +160,11 @@ func TestCheckCertificates(t *testing.T) {
 		{"wrong name", newSet(nil, "other.example"), []*x509.Certificate{strangers.Root}, "cert.name.mismatch"},
 		{"untrusted", newSet(nil, testName), []*x509.Certificate{sign(&x509.Certificate{IsCA: true}, nil, strangers.Key, strangers.Key)}, "chain.issuer.unknown"},
 		{"missing intermediate", &pkcs.Set{Key: strangers.Key, Leaf: strangers.Leaf}, []*x509.Certificate{strangers.Root}, "chain.issuer.unknown"},
-		{"root sent, untrusted", &pkcs.Set{Key: strangers.Key, Leaf: strangers.Leaf, Intermediates: append(slices.Clone(strangers.Intermediates), strangers.Root)},
-			[]*x509.Certificate{sign(&x509.Certificate{IsCA: true}, nil, strangers.Key, strangers.Key)}, "chain.untrusted"},
+		{
+			"root sent, untrusted", &pkcs.Set{Key: strangers.Key, Leaf: strangers.Leaf, Intermediates: append(slices.Clone(strangers.Intermediates), strangers.Root)},
+			[]*x509.Certificate{sign(&x509.Certificate{IsCA: true}, nil, strangers.Key, strangers.Key)},
+			"chain.untrusted",
+		},
 		{"expired", newSet(expired, testName), []*x509.Certificate{strangers.Root}, "cert.expired"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

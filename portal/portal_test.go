@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -361,8 +362,10 @@ func TestShutdown(t *testing.T) {
 	get(t, client(t, s.HTTPSAddr(), true), "https://portal.acme.example/")
 	var conns []net.Conn
 	for _, open := range []struct{ addr, send string }{
-		{s.HTTPAddr(), ""}, {s.HTTPAddr(), "GET / HTTP/1.1\r\nHost"},
-		{s.HTTPSAddr(), ""}, {s.HTTPSAddr(), "\x16\x03\x01"},
+		{s.HTTPAddr(), ""},
+		{s.HTTPAddr(), "GET / HTTP/1.1\r\nHost"},
+		{s.HTTPSAddr(), ""},
+		{s.HTTPSAddr(), "\x16\x03\x01"},
 	} {
 		conn, err := net.Dial("tcp", open.addr)
 		if err != nil {
@@ -391,7 +394,7 @@ func TestShutdown(t *testing.T) {
 }
 
 func isTimeout(err error) bool {
-	e, ok := err.(net.Error)
+	e, ok := errors.AsType[net.Error](err)
 	return ok && e.Timeout()
 }
 

@@ -29,34 +29,88 @@ func TestCheckRedirects(t *testing.T) {
 		final     int // status code
 		redirects []string
 	}{
-		{"to HTTPS", "http://portal.acme.example:HTTP/", map[string]string{"http/": "https://portal.acme.example:HTTPS/"},
-			"portal.redirect.https", report.StatusPass, 200, []string{"https://portal.acme.example:HTTPS/"}},
-		{"to HTTPS, tidied", "http://PORTAL.acme.example:HTTP", map[string]string{"http/": "https://Portal.Acme.Example:HTTPS#top"},
-			"portal.redirect.https", report.StatusPass, 200, []string{"https://portal.acme.example:HTTPS/"}},
-		{"within", "https://portal.acme.example:HTTPS/", map[string]string{"https/": "sub/page?a=b"},
-			"portal.http.status", report.StatusPass, 200, []string{"https://portal.acme.example:HTTPS/sub/page?a=b"}},
-		{"elsewhere", "https://portal.acme.example:HTTPS/", map[string]string{"https/": "https://www.acme.example:HTTPS/there"},
-			"portal.redirect.elsewhere", report.StatusWarn, 200, []string{"https://www.acme.example:HTTPS/there"}},
-		{"back to HTTP", "https://portal.acme.example:HTTPS/", map[string]string{"https/": "http://portal.acme.example:HTTP/"},
-			"portal.redirect.downgrade", report.StatusFail, 302, []string{"http://portal.acme.example:HTTP/"}},
-		{"to itself", "https://portal.acme.example:HTTPS/", map[string]string{"https/": "/"},
-			"portal.redirect.loop", report.StatusFail, 302, []string{"https://portal.acme.example:HTTPS/"}},
-		{"round and round", "http://portal.acme.example:HTTP/", map[string]string{"http/": "/a", "http/a": "/"},
-			"portal.redirect.loop", report.StatusFail, 302, []string{"http://portal.acme.example:HTTP/a", "http://portal.acme.example:HTTP/"}},
-		{"too many", "http://portal.acme.example:HTTP/", map[string]string{"http/": "/1", "http/1": "/2", "http/2": "/3", "http/3": "/4", "http/4": "/5", "http/5": "/6"},
-			"portal.redirect.loop", report.StatusFail, 302, nil},
-		{"five are enough", "http://portal.acme.example:HTTP/", map[string]string{"http/": "/1", "http/1": "/2", "http/2": "/3", "http/3": "/4", "http/4": "/5"},
-			"portal.http.status", report.StatusPass, 200, nil},
-		{"to a file", "https://portal.acme.example:HTTPS/", map[string]string{"https/": "file:///etc/passwd"},
-			"portal.redirect.wrong", report.StatusFail, 302, []string{}},
-		{"with a password", "https://portal.acme.example:HTTPS/", map[string]string{"https/": "https://user:word@portal.acme.example/"},
-			"portal.redirect.wrong", report.StatusFail, 302, []string{}},
-		{"to nowhere", "https://portal.acme.example:HTTPS/", map[string]string{"https/": ""},
-			"portal.redirect.wrong", report.StatusFail, 302, []string{}},
-		{"to garbage", "https://portal.acme.example:HTTPS/", map[string]string{"https/": "https://[::1"},
-			"portal.redirect.wrong", report.StatusFail, 302, []string{}},
-		{"to where nobody is", "http://portal.acme.example:HTTP/", map[string]string{"http/": "http://nobody.acme.example/"},
-			"portal.name.unresolved", report.StatusFail, 302, []string{"http://nobody.acme.example/"}},
+		{
+			"to HTTPS", "http://portal.acme.example:HTTP/",
+			map[string]string{"http/": "https://portal.acme.example:HTTPS/"},
+			"portal.redirect.https", report.StatusPass, 200,
+			[]string{"https://portal.acme.example:HTTPS/"},
+		},
+		{
+			"to HTTPS, tidied", "http://PORTAL.acme.example:HTTP",
+			map[string]string{"http/": "https://Portal.Acme.Example:HTTPS#top"},
+			"portal.redirect.https", report.StatusPass, 200,
+			[]string{"https://portal.acme.example:HTTPS/"},
+		},
+		{
+			"within", "https://portal.acme.example:HTTPS/",
+			map[string]string{"https/": "sub/page?a=b"},
+			"portal.http.status", report.StatusPass, 200,
+			[]string{"https://portal.acme.example:HTTPS/sub/page?a=b"},
+		},
+		{
+			"elsewhere", "https://portal.acme.example:HTTPS/",
+			map[string]string{"https/": "https://www.acme.example:HTTPS/there"},
+			"portal.redirect.elsewhere", report.StatusWarn, 200,
+			[]string{"https://www.acme.example:HTTPS/there"},
+		},
+		{
+			"back to HTTP", "https://portal.acme.example:HTTPS/",
+			map[string]string{"https/": "http://portal.acme.example:HTTP/"},
+			"portal.redirect.downgrade", report.StatusFail, 302,
+			[]string{"http://portal.acme.example:HTTP/"},
+		},
+		{
+			"to itself", "https://portal.acme.example:HTTPS/",
+			map[string]string{"https/": "/"},
+			"portal.redirect.loop", report.StatusFail, 302,
+			[]string{"https://portal.acme.example:HTTPS/"},
+		},
+		{
+			"round and round", "http://portal.acme.example:HTTP/",
+			map[string]string{"http/": "/a", "http/a": "/"},
+			"portal.redirect.loop", report.StatusFail, 302,
+			[]string{"http://portal.acme.example:HTTP/a", "http://portal.acme.example:HTTP/"},
+		},
+		{
+			"too many", "http://portal.acme.example:HTTP/",
+			map[string]string{"http/": "/1", "http/1": "/2", "http/2": "/3", "http/3": "/4", "http/4": "/5", "http/5": "/6"},
+			"portal.redirect.loop", report.StatusFail, 302, nil,
+		},
+		{
+			"five are enough", "http://portal.acme.example:HTTP/",
+			map[string]string{"http/": "/1", "http/1": "/2", "http/2": "/3", "http/3": "/4", "http/4": "/5"},
+			"portal.http.status", report.StatusPass, 200, nil,
+		},
+		{
+			"to a file", "https://portal.acme.example:HTTPS/",
+			map[string]string{"https/": "file:///etc/passwd"},
+			"portal.redirect.wrong", report.StatusFail, 302,
+			[]string{},
+		},
+		{
+			"with a password", "https://portal.acme.example:HTTPS/",
+			map[string]string{"https/": "https://user:word@portal.acme.example/"},
+			"portal.redirect.wrong", report.StatusFail, 302,
+			[]string{},
+		},
+		{
+			"to nowhere", "https://portal.acme.example:HTTPS/",
+			map[string]string{"https/": ""},
+			"portal.redirect.wrong", report.StatusFail, 302,
+			[]string{},
+		},
+		{
+			"to garbage", "https://portal.acme.example:HTTPS/",
+			map[string]string{"https/": "https://[::1"},
+			"portal.redirect.wrong", report.StatusFail, 302,
+			[]string{},
+		},
+		{
+			"to where nobody is", "http://portal.acme.example:HTTP/",
+			map[string]string{"http/": "http://nobody.acme.example/"},
+			"portal.name.unresolved", report.StatusFail, 302,
+			[]string{"http://nobody.acme.example/"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -71,8 +125,7 @@ func TestCheckRedirects(t *testing.T) {
 					w.WriteHeader(http.StatusFound)
 				}
 			}
-			var ready chan struct{} // the servers start before their ports are known
-			ready = make(chan struct{})
+			ready := make(chan struct{}) // the servers start before their ports are known
 			late := func(w http.ResponseWriter, r *http.Request) { <-ready; handle(w, r) }
 			plain, encrypted := servePlain(t, late), serveTLS(t, newSet(nil, testName, "www.acme.example"), late, nil)
 			_, plainPort, _ := net.SplitHostPort(plain)

@@ -148,7 +148,7 @@ func TestReloadRefuses(t *testing.T) {
 func TestReloadMidChange(t *testing.T) {
 	t.Parallel()
 	first, second := newSet(nil, testName), newSet(nil, testName)
-	dir, new := write(t, first), write(t, second)
+	dir, fresh := write(t, first), write(t, second)
 	var logged []report.Finding
 	o := both(dir)
 	o.Log = func(f report.Finding) { logged = append(logged, f) }
@@ -159,7 +159,7 @@ func TestReloadMidChange(t *testing.T) {
 	defer s.http.Close()
 	defer s.https.Close()
 	move := func(name string) {
-		if err := os.Rename(filepath.Join(new, name), filepath.Join(dir, name)); err != nil {
+		if err := os.Rename(filepath.Join(fresh, name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}

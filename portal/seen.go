@@ -19,9 +19,6 @@ const wellKnown = "/.well-known/onsite"
 // service is what a portal calls itself there.
 const service = "onsite portal"
 
-// maxSeen is the number of bytes from which on a Seen is not read.
-const maxSeen = 64 << 10
-
 // maxShown is the number of characters of a request's words that are shown.
 const maxShown = 255
 

@@ -105,7 +105,7 @@ func clientConfig(host string) *tls.Config {
 	c := &tls.Config{
 		ServerName:         strings.TrimSuffix(host, "."),
 		NextProtos:         []string{"h2", "http/1.1"},
-		MinVersion:         tls.VersionTLS10, //nolint:gosec // G402: old versions are looked for
+		MinVersion:         tls.VersionTLS10, // judgeTLS refuses the old ones
 		InsecureSkipVerify: true,             //nolint:gosec // G402: pkcs.JudgeServed judges
 	}
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
