@@ -78,7 +78,6 @@ func Parse(der []byte) (*Info, error) {
 		info.PublicKey, info.Key = req.PublicKey, DescribeKey(req.PublicKey)
 	}
 	info.SignatureOK = checkSignature(req)
-	info.sans(req)
 	if err := info.attributes(req.RawTBSCertificateRequest); err != nil {
 		return nil, report.Errorf(report.KindInput, "csr.damaged", "make the request again", "the request's attributes are damaged: %w", err)
 	}
@@ -105,25 +104,39 @@ func fields(raw []byte) Subject {
 	}
 }
 
-func (i *Info) sans(req *x509.CertificateRequest) {
-	for _, n := range req.DNSNames {
-		i.SANs = append(i.SANs, SAN{SANDNS, n})
+// sans reads GeneralNames (RFC 5280, section 4.2.1.6) of the kinds that a
+// server's certificate has, in their order; others are passed over.
+func sans(der []byte) []SAN {
+	var names []asn1.RawValue
+	if _, err := asn1.Unmarshal(der, &names); err != nil {
+		return nil
 	}
-	for _, ip := range req.IPAddresses {
-		if a, ok := netip.AddrFromSlice(ip); ok {
-			i.SANs = append(i.SANs, SAN{SANIP, a.Unmap().String()})
+	var list []SAN
+	for _, n := range names {
+		if n.Class != asn1.ClassContextSpecific {
+			continue
+		}
+		for kind, tag := range sanTags {
+			if n.Tag != tag {
+				continue
+			}
+			value := strings.ToValidUTF8(string(n.Bytes), "\uFFFD")
+			if kind == SANIP {
+				ip, ok := netip.AddrFromSlice(n.Bytes)
+				if !ok {
+					continue
+				}
+				value = ip.Unmap().String()
+			}
+			list = append(list, SAN{kind, value})
 		}
 	}
-	for _, e := range req.EmailAddresses {
-		i.SANs = append(i.SANs, SAN{SANEmail, e})
-	}
-	for _, u := range req.URIs {
-		i.SANs = append(i.SANs, SAN{SANURI, u.String()})
-	}
+	return list
 }
 
-// attributes reads the attributes itself: Go drops all but extensionRequest. An
-// extensionRequest comes out as the list of its extensions.
+// attributes reads the attributes itself: Go drops all but extensionRequest, and
+// that too under Microsoft's identifier. An extensionRequest comes out as the
+// list of its extensions.
 func (i *Info) attributes(raw []byte) error {
 	var info struct {
 		Raw        asn1.RawContent
@@ -147,7 +160,18 @@ func (i *Info) attributes(raw []byte) error {
 		}
 		values := make([]string, 0, len(parsed.Values))
 		for _, v := range parsed.Values {
-			values = append(values, attributeValue(name, v))
+			var list []pkix.Extension
+			if name == "extensionRequest" {
+				if _, err := asn1.Unmarshal(v.FullBytes, &list); err != nil {
+					return err
+				}
+			}
+			values = append(values, attributeValue(name, v, list))
+			for _, e := range list {
+				if e.Id.Equal(oidSubjectAltName) {
+					i.SANs = append(i.SANs, sans(e.Value)...)
+				}
+			}
 		}
 		i.Attributes[name] = strings.Join(values, ", ")
 	}
@@ -170,23 +194,20 @@ var extensionNames = map[string]string{
 	"2.16.840.1.113730.1.13": "nsComment",
 }
 
-func attributeValue(name string, v asn1.RawValue) string {
+func attributeValue(name string, v asn1.RawValue, extensions []pkix.Extension) string {
 	switch name {
 	case "challengePassword":
 		return "(present, not shown)" // somebody may use it elsewhere too
 	case "extensionRequest":
-		var list []pkix.Extension
-		if _, err := asn1.Unmarshal(v.FullBytes, &list); err == nil {
-			var names []string
-			for _, e := range list {
-				n, ok := extensionNames[e.Id.String()]
-				if !ok {
-					n = e.Id.String()
-				}
-				names = append(names, n)
+		var names []string
+		for _, e := range extensions {
+			n, ok := extensionNames[e.Id.String()]
+			if !ok {
+				n = e.Id.String()
 			}
-			return strings.Join(names, ", ")
+			names = append(names, n)
 		}
+		return strings.Join(names, ", ")
 	}
 	if s, ok := dn.Text(v); ok {
 		return s

@@ -205,9 +205,11 @@ func (r *Request) attributes() ([]attribute, error) {
 	return list, failed
 }
 
-// sanExtension encodes GeneralNames (RFC 5280, section 4.2.1.6).
+// sanTags are the kinds of GeneralName (RFC 5280, section 4.2.1.6).
+var sanTags = map[string]int{SANEmail: 1, SANDNS: 2, SANURI: 6, SANIP: 7}
+
+// sanExtension encodes GeneralNames.
 func sanExtension(sans []SAN) (pkix.Extension, error) {
-	tags := map[string]int{SANEmail: 1, SANDNS: 2, SANURI: 6, SANIP: 7}
 	names := make([]asn1.RawValue, 0, len(sans))
 	for _, s := range sans {
 		value := []byte(s.Value)
@@ -218,7 +220,7 @@ func sanExtension(sans []SAN) (pkix.Extension, error) {
 			}
 			value = ip.AsSlice()
 		}
-		names = append(names, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: tags[s.Type], Bytes: value})
+		names = append(names, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: sanTags[s.Type], Bytes: value})
 	}
 	der, err := asn1.Marshal(names)
 	if err != nil {
