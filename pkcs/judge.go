@@ -396,7 +396,7 @@ func judgeName(leaf *x509.Certificate, host string) report.Finding {
 
 // hostNames are the names and addresses that a certificate covers.
 func hostNames(c *x509.Certificate) []string {
-	list := slices.Clone(c.DNSNames)
+	list := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {
 		list = append(list, ip.String())
 	}

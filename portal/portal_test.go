@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"onsite/csr"
 	"onsite/pkcs"
 	"onsite/report"
 )
@@ -230,11 +231,11 @@ func TestWellKnown(t *testing.T) {
 		want := Seen{
 			Schema: "onsite/1", Service: "onsite portal", Nonce: nonce, Scheme: "https", Host: testName, Remote: seen.Remote, Protocol: "HTTP/2.0",
 			TLS: &TLS{Version: "TLS 1.3", Cipher: seen.TLS.Cipher, ServerName: testName, ALPN: "h2"},
-			Certificate: &Certificate{
+			Certificate: &Certificate{Info: pkcs.Info{
 				Subject: "CN=portal.acme.example,O=Acme \\<Bakery\\>", Names: []string{testName, "www.acme.example", "127.0.0.1"},
 				Issuer: "CN=Test Issuing", Serial: set.Leaf.SerialNumber.Text(16), SHA256: pkcs.Fingerprint(set.Leaf),
-				NotBefore: set.Leaf.NotBefore, NotAfter: set.Leaf.NotAfter, DaysLeft: 89,
-			},
+				SPKISHA256: csr.Fingerprint(set.Leaf.PublicKey), NotBefore: set.Leaf.NotBefore, NotAfter: set.Leaf.NotAfter,
+			}, DaysLeft: 89},
 			Time: seen.Time,
 		}
 		if !reflect.DeepEqual(seen, want) {

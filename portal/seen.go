@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"onsite/internal/dn"
 	"onsite/pkcs"
 	"onsite/report"
 )
@@ -47,29 +46,15 @@ type TLS struct {
 	ALPN       string `json:"alpn"`        // "h2", "http/1.1"; "" when not negotiated
 }
 
-// Certificate is one certificate, for people to read.
+// Certificate is one certificate, as seen at a moment.
 type Certificate struct {
-	Subject   string    `json:"subject"` // RFC 4514
-	Names     []string  `json:"names"`   // the host names and addresses it covers
-	Issuer    string    `json:"issuer"`  // RFC 4514
-	Serial    string    `json:"serial"`  // lower-case hexadecimal
-	SHA256    string    `json:"sha256"`  // of the whole certificate, lower-case hexadecimal
-	NotBefore time.Time `json:"not_before"`
-	NotAfter  time.Time `json:"not_after"`
+	pkcs.Info
 	// DaysLeft counts whole days; it is negative once the certificate has expired.
 	DaysLeft int `json:"days_left"`
 }
 
 func describe(c *x509.Certificate, now time.Time) Certificate {
-	info := Certificate{
-		Subject: dn.String(c.RawSubject), Issuer: dn.String(c.RawIssuer), Names: append([]string{}, c.DNSNames...),
-		Serial: c.SerialNumber.Text(16), SHA256: pkcs.Fingerprint(c),
-		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), DaysLeft: daysLeft(c, now),
-	}
-	for _, ip := range c.IPAddresses {
-		info.Names = append(info.Names, ip.String())
-	}
-	return info
+	return Certificate{Info: pkcs.Describe(c), DaysLeft: daysLeft(c, now)}
 }
 
 func daysLeft(c *x509.Certificate, now time.Time) int {

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"onsite/csr"
-	"onsite/internal/dn"
 	"onsite/pkcs"
 	"onsite/report"
 )
@@ -25,25 +23,16 @@ type pfxSplitOptions struct {
 
 // pfxSplitResult is the JSON result of pfx split.
 type pfxSplitResult struct {
-	Dir           string     `json:"dir"`
-	Files         []string   `json:"files"`
-	Kept          string     `json:"kept"` // the folder with the set that was there before, or ""
-	DryRun        bool       `json:"dry_run"`
-	Leaf          certInfo   `json:"leaf"`
-	Intermediates []certInfo `json:"intermediates"`
-	Root          *certInfo  `json:"root"` // null when it is missing
-	Key           string     `json:"key"`
-	Encrypted     bool       `json:"key_encrypted"`
-	SPKISHA256    string     `json:"spki_sha256"`
-}
-
-// certInfo is how results name a certificate.
-type certInfo struct {
-	Subject   string `json:"subject"` // RFC 4514
-	Issuer    string `json:"issuer"`
-	SHA256    string `json:"sha256"`     // of the certificate, lower-case hexadecimal
-	NotBefore string `json:"not_before"` // RFC 3339
-	NotAfter  string `json:"not_after"`
+	Dir           string      `json:"dir"`
+	Files         []string    `json:"files"`
+	Kept          string      `json:"kept"` // the folder with the set that was there before, or ""
+	DryRun        bool        `json:"dry_run"`
+	Leaf          pkcs.Info   `json:"leaf"`
+	Intermediates []pkcs.Info `json:"intermediates"`
+	Root          *pkcs.Info  `json:"root"` // null when it is missing
+	Key           string      `json:"key"`
+	Encrypted     bool        `json:"key_encrypted"`
+	SPKISHA256    string      `json:"spki_sha256"`
 }
 
 func newPFXSplitCmd(a *app) *cobra.Command {
@@ -139,27 +128,20 @@ func (a *app) splitPFX(ctx context.Context, o *pfxSplitOptions, data []byte) (*p
 
 func newSplitResult(o *pfxSplitOptions, s *pkcs.Set) *pfxSplitResult {
 	r := &pfxSplitResult{
-		Dir: o.out, DryRun: o.dryRun, Leaf: describeCert(s.Leaf), Intermediates: []certInfo{},
+		Dir: o.out, DryRun: o.dryRun, Leaf: pkcs.Describe(s.Leaf), Intermediates: []pkcs.Info{},
 		Key: csr.DescribeKey(s.Key.Public()), SPKISHA256: csr.Fingerprint(s.Key.Public()),
 	}
 	for _, n := range []string{pkcs.RootFile, pkcs.CertFile, pkcs.KeyFile} {
 		r.Files = append(r.Files, filepath.Join(o.out, n))
 	}
 	for _, c := range s.Intermediates {
-		r.Intermediates = append(r.Intermediates, describeCert(c))
+		r.Intermediates = append(r.Intermediates, pkcs.Describe(c))
 	}
 	if s.Root != nil {
-		root := describeCert(s.Root)
+		root := pkcs.Describe(s.Root)
 		r.Root = &root
 	}
 	return r
-}
-
-func describeCert(c *x509.Certificate) certInfo {
-	return certInfo{
-		Subject: dn.String(c.RawSubject), Issuer: dn.String(c.RawIssuer), SHA256: pkcs.Fingerprint(c),
-		NotBefore: c.NotBefore.UTC().Format(timeFormat), NotAfter: c.NotAfter.UTC().Format(timeFormat),
-	}
 }
 
 func (r *pfxSplitResult) text(p *printer) {

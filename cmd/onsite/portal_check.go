@@ -39,7 +39,7 @@ some browsers do: what passes here works everywhere.`,
 	f := cmd.Flags()
 	f.StringVar(&o.root, "root", "", "file with the roots to trust instead of this computer's")
 	f.StringVar(&o.connect, "connect", "", "connect to this HOST:PORT, whatever the name resolves to")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest time to wait for each answer")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest time for the whole check")
 	return cmd
 }
 

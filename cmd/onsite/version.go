@@ -8,9 +8,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// timeFormat is how results write a moment: RFC 3339.
-const timeFormat = "2006-01-02T15:04:05Z07:00"
-
 // version is set by the linker for a release; else it comes from the build.
 var version string
 

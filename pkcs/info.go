@@ -1,0 +1,31 @@
+package pkcs
+
+import (
+	"crypto/x509"
+	"time"
+
+	"onsite/csr"
+	"onsite/internal/dn"
+)
+
+// Info is a certificate for people and scripts to read.
+type Info struct {
+	Subject    string    `json:"subject"`     // RFC 4514: most specific part first
+	Issuer     string    `json:"issuer"`      // likewise
+	Names      []string  `json:"names"`       // the host names and addresses that it covers
+	Serial     string    `json:"serial"`      // lower-case hexadecimal
+	SHA256     string    `json:"sha256"`      // of the whole certificate, lower-case hexadecimal
+	SPKISHA256 string    `json:"spki_sha256"` // of its public key, likewise; see csr.Fingerprint
+	NotBefore  time.Time `json:"not_before"`  // UTC
+	NotAfter   time.Time `json:"not_after"`   // UTC
+	IsCA       bool      `json:"is_ca"`
+}
+
+// Describe returns what stands in a certificate.
+func Describe(c *x509.Certificate) Info {
+	return Info{
+		Subject: dn.String(c.RawSubject), Issuer: dn.String(c.RawIssuer), Names: hostNames(c),
+		Serial: c.SerialNumber.Text(16), SHA256: Fingerprint(c), SPKISHA256: csr.Fingerprint(c.PublicKey),
+		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), IsCA: c.IsCA,
+	}
+}
