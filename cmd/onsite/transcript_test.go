@@ -5,9 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"onsite/csr"
+	"onsite/portal"
+	"onsite/report"
+	"onsite/site"
 )
 
 // TestTranscripts runs every command that README and docs show in a console
@@ -115,4 +122,44 @@ func TestReadmeTables(t *testing.T) {
 			t.Errorf("README.md lacks the row %s", strings.ReplaceAll(row, " [flags]", ""))
 		}
 	}
+}
+
+// TestJSONFieldsAreDocumented looks for every field of every result in
+// docs/json.md.
+func TestJSONFieldsAreDocumented(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{
+		report.Document{}, report.Problem{}, csrNewResult{}, csr.Info{}, pfxSplitResult{}, portalServeResult{},
+		portal.Result{}, portal.Seen{}, site.Demo{}, report.Page{}, versionResult{},
+	} {
+		for _, field := range jsonFields(reflect.TypeOf(v)) {
+			if !strings.Contains(string(raw), "`"+field+"`") {
+				t.Errorf("docs/json.md does not mention %q of %T", field, v)
+			}
+		}
+	}
+}
+
+// jsonFields returns the names of a struct's fields in JSON, and of those below.
+func jsonFields(t reflect.Type) []string {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() {
+		return nil
+	}
+	var names []string
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name != "" && name != "-" {
+			names = append(names, name)
+		}
+		if name != "-" && (f.IsExported() || f.Anonymous) {
+			names = append(names, jsonFields(f.Type)...)
+		}
+	}
+	return names
 }
