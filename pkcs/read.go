@@ -133,7 +133,7 @@ func readPEM(text string) (*Bag, error) {
 	}
 	switch {
 	case len(labels) == 0:
-		return nil, nil //nolint:nilnil // nothing found is no error here: the caller tries other forms
+		return nil, nil
 	case len(bag.Certs)+len(bag.Requests)+len(bag.Keys) == 0:
 		return nil, errUnknown(", only " + strings.Join(labels, ", "))
 	}

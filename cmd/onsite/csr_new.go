@@ -150,7 +150,7 @@ func refusal(findings []report.Finding) error {
 func (a *app) csrKey(ctx context.Context, o *csrNewOptions, spec csr.KeySpec, password []byte) (crypto.Signer, error) {
 	if o.keyFile == "" {
 		if o.dryRun {
-			return nil, nil //nolint:nilnil // as documented
+			return nil, nil
 		}
 		return csr.GenerateKey(spec)
 	}

@@ -136,3 +136,13 @@ func describe(got, oldSet, newSet map[string][]byte) string {
 	}
 	return s
 }
+
+// tool skips a test when a program of another package is not installed.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("%s is not installed", name)
+	}
+	return path
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,6 +39,7 @@ short
 
 func TestMissing(t *testing.T) {
 	t.Parallel()
+	needGo(t)
 	l := &lab{}
 	for _, tt := range []struct {
 		name string
@@ -105,6 +107,7 @@ func TestRows(t *testing.T) {
 // testLab is a lab without an onsite.
 func testLab(t *testing.T) *lab {
 	t.Helper()
+	needGo(t)
 	l, err := openLab(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -115,4 +118,12 @@ func testLab(t *testing.T) *lab {
 		}
 	})
 	return l
+}
+
+// needGo skips where a test binary is run without the go command, as under wine.
+func needGo(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("the go command is not there to be run")
+	}
 }

@@ -41,7 +41,8 @@
 // The package guards a set against faults, not against another program that
 // writes to the same names meanwhile, and it gives a reader that opens the files
 // one by one no common view of them: such a reader checks that they fit, and
-// reads again.
+// reads again. A reader that is suspended in the middle of opening a file may
+// once be told that it is not there.
 package fileset
 
 import (

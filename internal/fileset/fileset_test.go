@@ -477,6 +477,11 @@ func readUntil(done <-chan struct{}, dir string) error {
 	for n := 0; ; n++ {
 		for _, name := range names(set("")) {
 			raw, err := os.ReadFile(filepath.Join(dir, name))
+			if errors.Is(err, fs.ErrNotExist) {
+				// The system may suspend a reader while it follows a link, for
+				// longer than the link leads anywhere. The next look is right.
+				raw, err = os.ReadFile(filepath.Join(dir, name))
+			}
 			line, _, _ := bytes.Cut(raw, []byte("\n"))
 			if err != nil || !bytes.Equal(raw, bytes.Repeat(append(line, '\n'), 500)) {
 				return fmt.Errorf("read %d of %s = %d bytes, %v, want a whole file", n, name, len(raw), err)

@@ -47,11 +47,19 @@ func (s *swap) stage(files []File, o Options) error {
 	if err := s.stageDecision(); err != nil {
 		return err
 	}
-	return s.syncStaged(folders)
+	return s.syncStaged()
 }
 
-// syncStaged brings the names of everything staged to the disk.
-func (s *swap) syncStaged(folders []string) error {
+// syncStaged brings the names of everything staged to the disk. The links are
+// only moved, and the folder that they come from does not matter.
+func (s *swap) syncStaged() error {
+	folders := []string{"put"}
+	if s.links {
+		folders = append(folders, "new")
+	}
+	if s.plan.had() {
+		folders = append(folders, "old", "back")
+	}
 	for _, name := range folders {
 		if err := s.sync(s.in(name)); err != nil {
 			return err

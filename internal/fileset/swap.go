@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,11 @@ type swap struct {
 type plan struct {
 	Stamp string  `json:"stamp"` // the name of the kept folder
 	Files []entry `json:"files"`
+}
+
+// had reports whether any of the names was there before.
+func (p plan) had() bool {
+	return slices.ContainsFunc(p.Files, func(f entry) bool { return f.Had })
 }
 
 type entry struct {
@@ -412,7 +418,7 @@ func (s *swap) keep() (string, error) {
 func (s *swap) clear() error {
 	now := s.in("now")
 	if exists(now) {
-		if s.links {
+		if s.links && s.plan.had() { // nobody reads what was not there before
 			time.Sleep(grace)
 		}
 		if err := s.remove(now); err != nil {
