@@ -40,6 +40,7 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 		return nil, err
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.onsite, "./cmd/onsite")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // static, as the README says to build it
 	if out, err := build.CombinedOutput(); err != nil {
 		err = fmt.Errorf("%s: %w\n%s", strings.Join(build.Args, " "), err, bytes.TrimSpace(out))
 		return nil, errors.Join(err, l.close())

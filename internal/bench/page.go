@@ -40,7 +40,7 @@ How long commands of onsite take beside the tools that do the same work by hand.
 This page is the output of a program; run it again rather than edit it.
 
 - Measured on %s, %s, with %d CPUs. Files are on %s.
-- onsite is built by %s with `+"`go build -trimpath ./cmd/onsite`"+`. %s.
+- onsite is built by %s with `+"`CGO_ENABLED=0 go build -trimpath ./cmd/onsite`"+`. %s.
 - The times are wall time, from the start of a process to its end; where a recipe
   has several processes, from the start of the first to the end of the last,
   without a shell between them.

@@ -46,8 +46,7 @@ anything.`,
 		note: `The bundle holds an RSA 2048 key and three certificates (leaf, intermediate,
 root), encrypted with AES-256. onsite also makes the folder, picks and checks the
 chain, brings everything to the disk and puts the three files in place as a set;
-the recipe leaves three files that the system writes out later. Where onsite
-takes longer, it is for that care and not for reading the bundle.`,
+the recipe leaves three files that the system writes out later.`,
 	},
 	{
 		name: "Key and request, RSA 2048",
