@@ -31,19 +31,29 @@ func TestPrepareFindings(t *testing.T) {
 		remedy string   // part of the first finding's remedy
 	}{
 		{name: "good", spec: Spec{Subject: Subject{CommonName: "portal.acme.com"}}},
-		{name: "everything good", spec: Spec{Subject: Subject{Country: "AU", State: "NSW", Locality: "Newcastle",
-			Organization: "Acme Bakery Pty Ltd", CommonName: "portal.acme.com.au", Email: "it@acme.com.au"}}},
+		{name: "everything good", spec: Spec{Subject: Subject{
+			Country: "AU", State: "NSW", Locality: "Newcastle",
+			Organization: "Acme Bakery Pty Ltd", CommonName: "portal.acme.com.au", Email: "it@acme.com.au",
+		}}},
 
 		{name: "no name", spec: Spec{}, want: []string{"fail csr.name.missing"}},
 		{name: "blank name", spec: Spec{Subject: Subject{CommonName: " \t"}}, want: []string{"fail csr.name.missing"}},
-		{name: "address bar", spec: Spec{Subject: Subject{CommonName: "https://portal.acme.com:4444/login?x=1"}},
-			want: []string{"fail csr.name.syntax"}, remedy: "did you mean portal.acme.com?"},
-		{name: "port", spec: Spec{Subject: Subject{CommonName: "portal.acme.com:4444"}},
-			want: []string{"fail csr.name.syntax"}, remedy: "did you mean portal.acme.com?"},
-		{name: "path", spec: Spec{Subject: Subject{CommonName: "portal.acme.com/"}},
-			want: []string{"fail csr.name.syntax"}, remedy: "did you mean portal.acme.com?"},
-		{name: "address with port", spec: Spec{Subject: Subject{CommonName: "[2001:db8::1]:4444"}},
-			want: []string{"fail csr.name.syntax"}, remedy: "did you mean 2001:db8::1?"},
+		{
+			name: "address bar", spec: Spec{Subject: Subject{CommonName: "https://portal.acme.com:4444/login?x=1"}},
+			want: []string{"fail csr.name.syntax"}, remedy: "did you mean portal.acme.com?",
+		},
+		{
+			name: "port", spec: Spec{Subject: Subject{CommonName: "portal.acme.com:4444"}},
+			want: []string{"fail csr.name.syntax"}, remedy: "did you mean portal.acme.com?",
+		},
+		{
+			name: "path", spec: Spec{Subject: Subject{CommonName: "portal.acme.com/"}},
+			want: []string{"fail csr.name.syntax"}, remedy: "did you mean portal.acme.com?",
+		},
+		{
+			name: "address with port", spec: Spec{Subject: Subject{CommonName: "[2001:db8::1]:4444"}},
+			want: []string{"fail csr.name.syntax"}, remedy: "did you mean 2001:db8::1?",
+		},
 		{name: "e-mail as name", spec: Spec{Subject: Subject{CommonName: "it@acme.com"}}, want: []string{"fail csr.name.syntax"}, remedy: "did you mean acme.com?"},
 		{name: "spaces", spec: Spec{Subject: Subject{CommonName: "Acme Bakery"}}, want: []string{"fail csr.name.syntax"}, remedy: "give a host name"},
 		{name: "underscore", spec: Spec{Subject: Subject{CommonName: "front_door.acme.com"}}, want: []string{"fail csr.name.syntax"}},
@@ -54,10 +64,14 @@ func TestPrepareFindings(t *testing.T) {
 		{name: "dot alone", spec: Spec{Subject: Subject{CommonName: "."}}, want: []string{"fail csr.name.syntax"}},
 		{name: "number at the top", spec: Spec{Subject: Subject{CommonName: "192.168.1"}}, want: []string{"fail csr.name.syntax"}},
 		{name: "address out of range", spec: Spec{Subject: Subject{CommonName: "192.168.1.256"}}, want: []string{"fail csr.name.syntax"}},
-		{name: "control character", spec: Spec{Subject: Subject{CommonName: "por\x00tal.acme.com"}},
-			want: []string{"fail csr.name.syntax", "fail csr.field.characters"}},
-		{name: "not UTF-8", spec: Spec{Subject: Subject{CommonName: "por\xfftal.acme.com"}},
-			want: []string{"fail csr.name.syntax", "fail csr.field.characters"}},
+		{
+			name: "control character", spec: Spec{Subject: Subject{CommonName: "por\x00tal.acme.com"}},
+			want: []string{"fail csr.name.syntax", "fail csr.field.characters"},
+		},
+		{
+			name: "not UTF-8", spec: Spec{Subject: Subject{CommonName: "por\xfftal.acme.com"}},
+			want: []string{"fail csr.name.syntax", "fail csr.field.characters"},
+		},
 		{name: "label of 63", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{label63 + ".acme.com"}}},
 		{name: "label of 64", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{label63 + "a.acme.com"}}, want: []string{"fail csr.name.syntax"}},
 		{name: "name of 64", spec: Spec{Subject: Subject{CommonName: name64}}},
@@ -70,8 +84,10 @@ func TestPrepareFindings(t *testing.T) {
 
 		{name: "wildcard", spec: Spec{Subject: Subject{CommonName: "*.acme.com"}}, want: []string{"warn csr.wildcard.scope"}, remedy: "--with-apex"},
 		{name: "wildcard with its apex", spec: Spec{Subject: Subject{CommonName: "*.acme.com"}, WithApex: true}, want: []string{"pass csr.wildcard.scope"}},
-		{name: "wildcards with their apexes", spec: Spec{Subject: Subject{CommonName: "*.acme.com"}, SANs: []string{"*.acme.net"}, WithApex: true},
-			want: []string{"pass csr.wildcard.scope", "pass csr.wildcard.scope"}},
+		{
+			name: "wildcards with their apexes", spec: Spec{Subject: Subject{CommonName: "*.acme.com"}, SANs: []string{"*.acme.net"}, WithApex: true},
+			want: []string{"pass csr.wildcard.scope", "pass csr.wildcard.scope"},
+		},
 		{name: "apex without a wildcard", spec: Spec{Subject: Subject{CommonName: "portal.acme.com"}, WithApex: true}},
 		{name: "star alone", spec: Spec{Subject: Subject{CommonName: "*"}}, want: []string{"fail csr.name.syntax"}},
 		{name: "star and dot", spec: Spec{Subject: Subject{CommonName: "*."}}, want: []string{"fail csr.name.syntax"}},
@@ -85,18 +101,26 @@ func TestPrepareFindings(t *testing.T) {
 		{name: "single label", spec: Spec{Subject: Subject{CommonName: "localhost"}}, want: []string{"warn csr.name.internal"}},
 		{name: "reserved for documents", spec: Spec{Subject: Subject{CommonName: "portal.acme.example"}}, want: []string{"warn csr.name.internal"}},
 		{name: "private address", spec: Spec{Subject: Subject{CommonName: "192.168.1.10"}}, want: []string{"warn csr.name.internal"}},
-		{name: "loopback", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{"127.0.0.1", "::1"}},
-			want: []string{"warn csr.name.internal", "warn csr.name.internal"}},
-		{name: "link-local and unspecified", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{"169.254.1.1", "0.0.0.0"}},
-			want: []string{"warn csr.name.internal", "warn csr.name.internal"}},
+		{
+			name: "loopback", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{"127.0.0.1", "::1"}},
+			want: []string{"warn csr.name.internal", "warn csr.name.internal"},
+		},
+		{
+			name: "link-local and unspecified", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{"169.254.1.1", "0.0.0.0"}},
+			want: []string{"warn csr.name.internal", "warn csr.name.internal"},
+		},
 		{name: "public address", spec: Spec{Subject: Subject{CommonName: "203.0.113.10"}}},
 		{name: "public IPv6 address", spec: Spec{Subject: Subject{CommonName: "[2001:db8::1]"}}},
 
-		{name: "wrong alternative names", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{
-			"IP:portal.acme.com", "IP:fe80::1%eth0", "email:nobody", "it@", "URI:portal", "https://", "URI:https://acme.com/ü", "DNS:a b"}},
-			want: append(slices.Repeat([]string{"fail csr.san.syntax"}, 7), "fail csr.name.syntax")},
+		{
+			name: "wrong alternative names", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{
+				"IP:portal.acme.com", "IP:fe80::1%eth0", "email:nobody", "it@", "URI:portal", "https://", "URI:https://acme.com/ü", "DNS:a b",
+			}},
+			want: append(slices.Repeat([]string{"fail csr.san.syntax"}, 7), "fail csr.name.syntax"),
+		},
 		{name: "good alternative names", spec: Spec{Subject: Subject{CommonName: "acme.com"}, SANs: []string{
-			"dns:portal.acme.com", "ip:203.0.113.10", "EMAIL:it@acme.com", "https://acme.com/x", " ", ""}}},
+			"dns:portal.acme.com", "ip:203.0.113.10", "EMAIL:it@acme.com", "https://acme.com/x", " ", "",
+		}}},
 
 		{name: "country UK", spec: Spec{Subject: Subject{CommonName: "acme.com", Country: "UK"}}, want: []string{"fail csr.country.unknown"}, remedy: "--country GB"},
 		{name: "country AUS", spec: Spec{Subject: Subject{CommonName: "acme.com", Country: "AUS"}}, want: []string{"fail csr.country.unknown"}, remedy: "--country AU"},
@@ -118,12 +142,16 @@ func TestPrepareFindings(t *testing.T) {
 		{name: "e-mail beyond ASCII", spec: Spec{Subject: Subject{CommonName: "acme.com", Email: "jože@acme.com"}}, want: []string{"fail csr.email.syntax"}},
 
 		{name: "challenge password", spec: Spec{Subject: Subject{CommonName: "acme.com"}, ChallengePassword: "not-a-secret"}, want: []string{"warn csr.challenge.visible"}},
-		{name: "challenge password too long", spec: Spec{Subject: Subject{CommonName: "acme.com"}, ChallengePassword: strings.Repeat("x", 256)},
-			want: []string{"fail csr.field.too-long", "warn csr.challenge.visible"}},
+		{
+			name: "challenge password too long", spec: Spec{Subject: Subject{CommonName: "acme.com"}, ChallengePassword: strings.Repeat("x", 256)},
+			want: []string{"fail csr.field.too-long", "warn csr.challenge.visible"},
+		},
 		{name: "unstructured name", spec: Spec{Subject: Subject{CommonName: "acme.com"}, UnstructuredName: new("a\tb")}, want: []string{"fail csr.field.characters"}},
 
-		{name: "everything wrong at once", spec: Spec{Subject: Subject{Country: "UK", Email: "x", CommonName: "a b"}},
-			want: []string{"fail csr.country.unknown", "fail csr.email.syntax", "fail csr.name.syntax"}},
+		{
+			name: "everything wrong at once", spec: Spec{Subject: Subject{Country: "UK", Email: "x", CommonName: "a b"}},
+			want: []string{"fail csr.country.unknown", "fail csr.email.syntax", "fail csr.name.syntax"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -174,8 +202,13 @@ func TestPrepareRequest(t *testing.T) {
 			SANs:    []string{"b.acme.com", "portal.acme.com", "DNS:B.acme.com", "[2001:DB8:0::1]", "it@acme.com", "https://acme.com/", "2001:db8::1"},
 		}, Request{
 			Subject: Subject{Country: "AU", State: "NSW", CommonName: "portal.acme.com"},
-			SANs: []SAN{{SANDNS, "portal.acme.com"}, {SANDNS, "b.acme.com"}, {SANIP, "2001:db8::1"},
-				{SANEmail, "it@acme.com"}, {SANURI, "https://acme.com/"}},
+			SANs: []SAN{
+				{SANDNS, "portal.acme.com"},
+				{SANDNS, "b.acme.com"},
+				{SANIP, "2001:db8::1"},
+				{SANEmail, "it@acme.com"},
+				{SANURI, "https://acme.com/"},
+			},
 			UnstructuredName: "portal.acme.com", Hash: crypto.SHA256,
 		}},
 		{"apex behind its wildcard", Spec{

@@ -58,12 +58,18 @@ func TestParseOthers(t *testing.T) {
 		{"Ed25519", with("-newkey", "ed25519"), "Ed25519", []string{"pass csr.signature.ok", "warn csr.key.unusual"}},
 		{"Ed448", with("-newkey", "ed448"), "unknown", []string{"unknown csr.signature.unsupported", "unknown csr.key.unsupported"}},
 		{"DSA", dsaRequest, "DSA 1024", []string{"unknown csr.signature.unsupported", "unknown csr.key.unsupported", "warn csr.san.missing"}},
-		{"no alternative name", func(t testing.TB) []byte {
-			return opensslRequest(t, "-newkey", "rsa:2048", "-subj", "/CN=portal.acme.com")
+		{
+			"no alternative name", func(t testing.TB) []byte {
+				return opensslRequest(t, "-newkey", "rsa:2048", "-subj", "/CN=portal.acme.com")
+			},
+			"RSA 2048",
+			[]string{"pass csr.signature.ok", "pass csr.key.ok", "warn csr.san.missing"},
 		},
-			"RSA 2048", []string{"pass csr.signature.ok", "pass csr.key.ok", "warn csr.san.missing"}},
-		{"no name at all", func(t testing.TB) []byte { return opensslRequest(t, "-newkey", "rsa:2048", "-subj", "/C=AU") },
-			"RSA 2048", []string{"pass csr.signature.ok", "pass csr.key.ok", "fail csr.san.missing"}},
+		{
+			"no name at all", func(t testing.TB) []byte { return opensslRequest(t, "-newkey", "rsa:2048", "-subj", "/C=AU") },
+			"RSA 2048",
+			[]string{"pass csr.signature.ok", "pass csr.key.ok", "fail csr.san.missing"},
+		},
 		{"another alternative name", func(t testing.TB) []byte {
 			return opensslRequest(t, "-newkey", "rsa:2048", "-subj", "/CN=portal.acme.com", "-addext", "subjectAltName=DNS:www.acme.com,DNS:*.acme.com")
 		}, "RSA 2048", []string{"pass csr.signature.ok", "pass csr.key.ok", "warn csr.san.without-name", "warn csr.wildcard.scope"}},
@@ -193,8 +199,10 @@ func signInfo(t testing.TB, r *Request, attributes []attribute) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err = asn1.Marshal(signedRequest{Info: asn1.RawValue{FullBytes: tbs}, Algorithm: algorithm,
-		Signature: asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}})
+	der, err = asn1.Marshal(signedRequest{
+		Info: asn1.RawValue{FullBytes: tbs}, Algorithm: algorithm,
+		Signature: asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,17 @@ import (
 // acme is a request with a value in every place.
 func acme() *Request {
 	return &Request{
-		Subject: Subject{Country: "AU", State: "NSW", Locality: "Newcastle", Organization: "Acme Bakery Pty Ltd",
-			Unit: "IT", CommonName: "portal.acme.example", Email: "it@acme.example"},
-		SANs: []SAN{{SANDNS, "portal.acme.example"}, {SANIP, "203.0.113.10"}, {SANIP, "2001:db8::1"},
-			{SANEmail, "it@acme.example"}, {SANURI, "https://portal.acme.example/"}},
+		Subject: Subject{
+			Country: "AU", State: "NSW", Locality: "Newcastle", Organization: "Acme Bakery Pty Ltd",
+			Unit: "IT", CommonName: "portal.acme.example", Email: "it@acme.example",
+		},
+		SANs: []SAN{
+			{SANDNS, "portal.acme.example"},
+			{SANIP, "203.0.113.10"},
+			{SANIP, "2001:db8::1"},
+			{SANEmail, "it@acme.example"},
+			{SANURI, "https://portal.acme.example/"},
+		},
 		UnstructuredName: "portal.acme.example", ChallengePassword: "not-a-secret", Hash: crypto.SHA256,
 	}
 }
@@ -43,16 +50,20 @@ func TestSignParse(t *testing.T) {
 		Subject: "emailAddress=it@acme.example,CN=portal.acme.example,OU=IT,O=Acme Bakery Pty Ltd,L=Newcastle,ST=NSW,C=AU",
 		Fields:  acme().Subject, SPKISHA256: Fingerprint(key.Public()), Key: "RSA 2048",
 		SANs: acme().SANs,
-		Attributes: map[string]string{"unstructuredName": "portal.acme.example",
-			"challengePassword": "(present, not shown)", "extensionRequest": "subjectAltName"},
+		Attributes: map[string]string{
+			"unstructuredName":  "portal.acme.example",
+			"challengePassword": "(present, not shown)", "extensionRequest": "subjectAltName",
+		},
 		Signature: "SHA256-RSA", SignatureOK: new(true),
 		PublicKey: key.Public(), DER: der, algorithm: x509.SHA256WithRSA,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Parse(Sign(acme)) = %+v, want %+v", got, want)
 	}
-	if got := summary(got.Judge()); !slices.Equal(got, []string{"pass csr.signature.ok", "pass csr.key.ok",
-		"warn csr.unit.dropped", "warn csr.name.internal", "warn csr.challenge.visible"}) {
+	if got := summary(got.Judge()); !slices.Equal(got, []string{
+		"pass csr.signature.ok", "pass csr.key.ok",
+		"warn csr.unit.dropped", "warn csr.name.internal", "warn csr.challenge.visible",
+	}) {
 		t.Errorf("Judge(acme) = %q", got)
 	}
 }
@@ -134,8 +145,11 @@ func TestOpenSSLReadsOptionalParts(t *testing.T) {
 		{"nothing but the name", func(r *Request) {
 			*r = Request{Subject: Subject{CommonName: "portal.acme.example"}, SANs: r.SANs[:1]}
 		}, []string{"Subject: CN=portal.acme.example\n", "DNS:portal.acme.example\n"}, []string{"unstructuredName", "challengePassword", "IP Address"}},
-		{"no attribute at all", func(r *Request) { *r = Request{Subject: r.Subject} },
-			[]string{"CN=portal.acme.example"}, []string{"unstructuredName", "Alternative"}},
+		{
+			"no attribute at all", func(r *Request) { *r = Request{Subject: r.Subject} },
+			[]string{"CN=portal.acme.example"},
+			[]string{"unstructuredName", "Alternative"},
+		},
 		{"no challenge password", func(r *Request) { r.ChallengePassword = "" }, []string{"unstructuredName"}, []string{"challengePassword"}},
 		{"no unstructured name", func(r *Request) { r.UnstructuredName = "" }, []string{"challengePassword"}, []string{"unstructuredName"}},
 		{"beyond ASCII", func(r *Request) {

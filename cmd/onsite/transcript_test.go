@@ -132,8 +132,17 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []any{
-		report.Document{}, report.Problem{}, csrNewResult{}, csr.Info{}, pfxSplitResult{}, portalServeResult{},
-		portal.Result{}, portal.Seen{}, site.Demo{}, report.Page{}, versionResult{},
+		report.Document{},
+		report.Problem{},
+		csrNewResult{},
+		csr.Info{},
+		pfxSplitResult{},
+		portalServeResult{},
+		portal.Result{},
+		portal.Seen{},
+		site.Demo{},
+		report.Page{},
+		versionResult{},
 	} {
 		for _, field := range jsonFields(reflect.TypeOf(v)) {
 			if !strings.Contains(string(raw), "`"+field+"`") {

@@ -49,17 +49,27 @@ func TestString(t *testing.T) {
 		want string
 	}{
 		// RFC 4514, section 4. Its strings give the most specific part first.
-		{"RFC 4514 example 1", encode(t, one(oidDC, value(asn1.TagIA5String, "net")), one(oidDC, value(asn1.TagIA5String, "example")), one(oidUID, utf("jsmith"))),
-			"UID=jsmith,DC=example,DC=net"},
-		{"RFC 4514 example 2, two values", encode(t, one(oidDC, value(asn1.TagIA5String, "net")), one(oidDC, value(asn1.TagIA5String, "example")),
-			pkix.RelativeDistinguishedNameSET{{Type: oidOU, Value: utf("Sales")}, {Type: oidCN, Value: utf("J.  Smith")}}),
-			"OU=Sales+CN=J.  Smith,DC=example,DC=net"}, // the RFC leaves the order within a set open
-		{"RFC 4514 example 3, quotes and comma", encode(t, one(oidDC, value(asn1.TagIA5String, "net")), one(oidCN, utf(`James "Jim" Smith, III`))),
-			`CN=James \"Jim\" Smith\, III,DC=net`},
-		{"RFC 4514 example 4, carriage return", encode(t, one(oidDC, value(asn1.TagIA5String, "net")), one(oidCN, utf("Before\rAfter"))),
-			`CN=Before\0DAfter,DC=net`},
-		{"RFC 4514 example 5, unknown value", encode(t, one(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 1466, 0}, []byte("Hi"))),
-			"1.3.6.1.4.1.1466.0=#04024869"},
+		{
+			"RFC 4514 example 1", encode(t, one(oidDC, value(asn1.TagIA5String, "net")), one(oidDC, value(asn1.TagIA5String, "example")), one(oidUID, utf("jsmith"))),
+			"UID=jsmith,DC=example,DC=net",
+		},
+		{
+			"RFC 4514 example 2, two values", encode(t, one(oidDC, value(asn1.TagIA5String, "net")), one(oidDC, value(asn1.TagIA5String, "example")),
+				pkix.RelativeDistinguishedNameSET{{Type: oidOU, Value: utf("Sales")}, {Type: oidCN, Value: utf("J.  Smith")}}),
+			"OU=Sales+CN=J.  Smith,DC=example,DC=net",
+		}, // the RFC leaves the order within a set open
+		{
+			"RFC 4514 example 3, quotes and comma", encode(t, one(oidDC, value(asn1.TagIA5String, "net")), one(oidCN, utf(`James "Jim" Smith, III`))),
+			`CN=James \"Jim\" Smith\, III,DC=net`,
+		},
+		{
+			"RFC 4514 example 4, carriage return", encode(t, one(oidDC, value(asn1.TagIA5String, "net")), one(oidCN, utf("Before\rAfter"))),
+			`CN=Before\0DAfter,DC=net`,
+		},
+		{
+			"RFC 4514 example 5, unknown value", encode(t, one(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 1466, 0}, []byte("Hi"))),
+			"1.3.6.1.4.1.1466.0=#04024869",
+		},
 		{"RFC 4514 example 6, beyond ASCII", encode(t, one(oidCN, utf("Lučić"))), "CN=Lučić"},
 		{"RFC 2253 example, backslash and plus", encode(t, one(oidO, utf(`Sue, Grabbit + Runn\`))), `O=Sue\, Grabbit \+ Runn\\`},
 		{"spaces and number sign", encode(t, one(oidO, utf(" # ")), one(oidCN, utf("#1 a#b "))), `CN=\#1 a#b\ ,O=\ #\ `},

@@ -262,12 +262,21 @@ func TestReplaceRefuses(t *testing.T) {
 		{"names that exist", func(dir string) error {
 			return errors.Join(os.WriteFile(filepath.Join(dir, "a"), []byte("x"), 0o644), os.WriteFile(filepath.Join(dir, "c"), nil, 0o600))
 		}, []File{{Name: "a", Data: []byte("y")}, {Name: "b", Data: []byte("y")}, {Name: "c"}}, "file.exists", report.KindRefused, "a, c already exist"},
-		{"a folder", func(dir string) error { return os.Mkdir(filepath.Join(dir, "a"), 0o755) },
-			[]File{{Name: "a", Data: []byte("y")}}, "file.not-regular", report.KindRefused, "not a plain file"},
-		{"a file where sets are kept", func(dir string) error { return os.WriteFile(filepath.Join(dir, keptName), nil, 0o644) },
-			[]File{{Name: "a", Data: []byte("y")}}, "file.not-regular", report.KindRefused, keptName},
-		{"a file where work is staged", func(dir string) error { return os.WriteFile(filepath.Join(dir, stagingName), nil, 0o644) },
-			[]File{{Name: "a", Data: []byte("y")}}, "file.not-regular", report.KindRefused, stagingName},
+		{
+			"a folder", func(dir string) error { return os.Mkdir(filepath.Join(dir, "a"), 0o755) },
+			[]File{{Name: "a", Data: []byte("y")}},
+			"file.not-regular", report.KindRefused, "not a plain file",
+		},
+		{
+			"a file where sets are kept", func(dir string) error { return os.WriteFile(filepath.Join(dir, keptName), nil, 0o644) },
+			[]File{{Name: "a", Data: []byte("y")}},
+			"file.not-regular", report.KindRefused, keptName,
+		},
+		{
+			"a file where work is staged", func(dir string) error { return os.WriteFile(filepath.Join(dir, stagingName), nil, 0o644) },
+			[]File{{Name: "a", Data: []byte("y")}},
+			"file.not-regular", report.KindRefused, stagingName,
+		},
 		{"a path", nil, []File{{Name: "a/b"}}, "file.name.invalid", report.KindUsage, `"a/b"`},
 		{"a Windows path", nil, []File{{Name: `a\b`}}, "file.name.invalid", report.KindUsage, "file name"},
 		{"the folder above", nil, []File{{Name: ".."}}, "file.name.invalid", report.KindUsage, `".."`},

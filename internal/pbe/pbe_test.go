@@ -128,8 +128,10 @@ func sample(t testing.TB, password string) parts {
 		cipher asn1.ObjectIdentifier
 	}{
 		"password": {"salt", 1, "0c60c80f961f0e71f3a9b524af601206", oidAES128CBC},
-		"passwordPASSWORDpassword": {"saltSALTsaltSALTsaltSALTsaltSALTsalt", 4096,
-			"3d2eec4fe41c849b80c8d83662c0e44a8b291a964cf2f070", oidAES192CBC},
+		"passwordPASSWORDpassword": {
+			"saltSALTsaltSALTsaltSALTsaltSALTsalt", 4096,
+			"3d2eec4fe41c849b80c8d83662c0e44a8b291a964cf2f070", oidAES192CBC,
+		},
 	}
 	e, ok := examples[password]
 	if !ok {
