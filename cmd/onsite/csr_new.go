@@ -100,11 +100,11 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 	if o.spec.Hash, ok = hashes[strings.ToLower(o.hash)]; !ok {
 		return outcome{}, usageError("--hash %s: use sha256, sha384 or sha512", o.hash)
 	}
-	keyPassword, _, err := a.secret(ctx, o.keyPassword)
+	keyPassword, err := a.newSecret(ctx, o.keyPassword)
 	if err != nil {
 		return outcome{}, err
 	}
-	challenge, _, err := a.secret(ctx, o.challenge)
+	challenge, err := a.newSecret(ctx, o.challenge)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -73,7 +73,7 @@ func (a *app) runPFXSplit(ctx context.Context, o *pfxSplitOptions) (outcome, err
 	case o.host != "" && !pkcs.IsHost(o.host):
 		return outcome{}, usageError("--host %s: give a host name without scheme and port", o.host)
 	}
-	keyPassword, _, err := a.secret(ctx, o.keyPassword)
+	keyPassword, err := a.newSecret(ctx, o.keyPassword)
 	if err != nil {
 		return outcome{}, err
 	}

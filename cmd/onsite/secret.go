@@ -58,6 +58,17 @@ func (a *app) secret(ctx context.Context, s secretFlags) (value []byte, ok bool,
 	return nil, false, nil
 }
 
+// newSecret is secret for a password that is to protect something: an empty one
+// would silently protect nothing.
+func (a *app) newSecret(ctx context.Context, s secretFlags) ([]byte, error) {
+	value, given, err := a.secret(ctx, s)
+	if err == nil && given && len(value) == 0 {
+		err = report.Errorf(report.KindInput, "secret.format", "put a password there, or leave the flag away",
+			"the password of --%s-file or --%s-env is empty", s.name, s.name)
+	}
+	return value, err
+}
+
 func (a *app) secretFile(ctx context.Context, s secretFlags) ([]byte, error) {
 	flag := "--" + s.name + "-file"
 	if s.file == "-" {

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"onsite/report"
 )
 
 // verbs returns the commands that do something.
@@ -55,6 +59,31 @@ func TestHelp(t *testing.T) {
 		c, _, err := root.Find([]string{topic})
 		if err != nil || c.Name() != topic || len(c.Long) < 100 {
 			t.Errorf("help topic %s is missing or empty", topic)
+		}
+	}
+}
+
+// TestJSONWhateverHappens asks every command for help, and calls it wrongly: there
+// is one document each time.
+func TestJSONWhateverHappens(t *testing.T) {
+	t.Parallel()
+	none := func(string) (string, bool) { return "", false }
+	root := newRootCmd(&app{io: &streams{}, env: none})
+	group, _, err := root.Find([]string{"csr"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range append(verbs(root), root, group) {
+		path := strings.Fields(c.CommandPath())[1:]
+		for last, want := range map[string]int{"--help": exitOK, "--no-such-flag": exitUsage, "--color=purple": exitUsage} {
+			var out, errOut bytes.Buffer
+			code := run(append(path, "--json", last), &streams{in: strings.NewReader(""), out: &out, err: &errOut}, none)
+			var doc report.Document
+			decoder := json.NewDecoder(&out)
+			if err := decoder.Decode(&doc); err != nil || decoder.More() || code != want || doc.OK != (want == exitOK) || errOut.Len() > 0 {
+				t.Errorf("onsite %s --json %s: exit status %d, want %d; one document: %v; on standard error: %s",
+					strings.Join(path, " "), last, code, want, err, &errOut)
+			}
 		}
 	}
 }
