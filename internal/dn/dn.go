@@ -118,7 +118,10 @@ func Text(v asn1.RawValue) (string, bool) {
 	}
 	switch v.Tag {
 	case asn1.TagUTF8String, asn1.TagPrintableString, asn1.TagIA5String, asn1.TagNumericString, 26 /* VisibleString */ :
-		return string(v.Bytes), utf8.Valid(v.Bytes)
+		if !utf8.Valid(v.Bytes) {
+			return "", false
+		}
+		return string(v.Bytes), true
 	case asn1.TagT61String:
 		// In practice Latin-1, whatever the standard says.
 		runes := make([]rune, len(v.Bytes))

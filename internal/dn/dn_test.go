@@ -116,6 +116,7 @@ func TestLookup(t *testing.T) {
 		{raw, "L", ""},
 		{[]byte("garbage"), "O", ""},
 		{nil, "O", ""},
+		{encode(t, one(oidO, utf("a\xff"))), "O", ""},
 	}
 	for _, tt := range tests {
 		if got := Lookup(tt.raw, tt.which); got != tt.want {
