@@ -60,7 +60,8 @@ func (s *Set) rootPEM() []byte {
 	}
 	if len(certs) == 0 {
 		f := missingIssuer(s.Leaf)
-		return fmt.Appendf(nil, "# %s: %s.\n# %s.\n", f.Subject, f.Detail, f.Remedy)
+		text := fmt.Sprintf("# %s: %s.\n# %s.\n", f.Subject, f.Detail, f.Remedy)
+		return []byte(strings.ReplaceAll(text, "---", "...")) // a name must not pass for a PEM block
 	}
 	return Encode(certs...)
 }
@@ -92,14 +93,11 @@ func OpenSet(dir string, keyPassword []byte) (*Installed, error) {
 	bags := map[string]*Bag{}
 	for _, n := range []string{RootFile, CertFile, KeyFile} {
 		bag, err := readSetFile(filepath.Join(dir, n))
-		if err != nil && n != RootFile {
-			return nil, err
+		if n == RootFile && (report.HasCode(err, "file.unknown") || report.HasCode(err, "file.empty")) {
+			bag, err = &Bag{}, nil // it says that there is no root
 		}
-		if n == RootFile && report.HasCode(err, "set.file.missing") {
+		if err != nil {
 			return nil, err
-		}
-		if bag == nil {
-			bag = &Bag{} // a root.pem that says that there is no root
 		}
 		bags[n] = bag
 	}
