@@ -252,6 +252,16 @@ func DescribeKey(pub crypto.PublicKey) string {
 	return "unknown"
 }
 
+// maxRSABits is OpenSSL's limit too.
+const maxRSABits = 16384
+
+// Checkable reports whether signatures by pub can be checked in reasonable time.
+// A hostile file can hold an RSA key of millions of bits, which takes hours.
+func Checkable(pub crypto.PublicKey) bool {
+	k, ok := pub.(*rsa.PublicKey)
+	return pub != nil && (!ok || k.N.BitLen() <= maxRSABits)
+}
+
 // Fingerprint is the SHA-256 of a public key's SubjectPublicKeyInfo in lower-case
 // hexadecimal: the one name by which key, request and certificate know each
 // other. It is "" for a key that Go cannot encode.

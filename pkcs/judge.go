@@ -25,6 +25,8 @@ type Rules struct {
 	Roots []*x509.Certificate
 	// WarnDays is the number of days before the end at which to warn; 0: 30.
 	WarnDays int
+
+	judged []*x509.Certificate // those whose dates are judged by themselves
 }
 
 func (r Rules) now() time.Time {
@@ -56,7 +58,8 @@ func (s *Installed) Judge(r Rules) []report.Finding {
 	}
 	findings := []report.Finding{report.Pass("set.key.matches", KeyFile,
 		fmt.Sprintf("%s, belongs to the certificate of %s", csr.DescribeKey(s.Key.Public()), name(leaf)))}
-	findings = append(findings, judgeEach(unique(append(slices.Clone(s.Cert), s.Root...)), r)...)
+	r.judged = unique(append(slices.Clone(s.Cert), s.Root...))
+	findings = append(findings, r.judgeEach()...)
 	if r.Host != "" {
 		findings = append(findings, judgeName(leaf, r.Host))
 	}
@@ -165,7 +168,8 @@ func JudgeServed(sent []*x509.Certificate, r Rules) []report.Finding {
 	if len(sent) == 0 {
 		return []report.Finding{report.Fail("chain.none", "", "the server sent no certificate", "check the server's certificate settings")}
 	}
-	findings := judgeEach(sent, r)
+	r.judged = unique(sent)
+	findings := r.judgeEach()
 	if r.Host != "" {
 		findings = append(findings, judgeName(sent[0], r.Host))
 	}
@@ -295,8 +299,8 @@ func (r Rules) verify(chain []*x509.Certificate) (report.Finding, bool) {
 	case err == nil:
 		return report.Finding{}, false
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		if slices.ContainsFunc(chain, invalid.Cert.Equal) || !r.now().After(invalid.Cert.NotAfter) {
-			return report.Finding{}, false // the dates of what was sent are judged by themselves
+		if slices.ContainsFunc(r.judged, invalid.Cert.Equal) || !r.now().After(invalid.Cert.NotAfter) {
+			return report.Finding{}, false
 		}
 		return expired(invalid.Cert), true
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
@@ -327,11 +331,11 @@ func uncheckable(err error) bool {
 }
 
 // judgeEach judges what can be said of every certificate by itself.
-func judgeEach(certs []*x509.Certificate, r Rules) []report.Finding {
+func (r Rules) judgeEach() []report.Finding {
 	var findings []report.Finding
 	now := r.now()
-	soonest := certs[0]
-	for _, c := range certs {
+	soonest := r.judged[0]
+	for _, c := range r.judged {
 		if c.NotAfter.Before(soonest.NotAfter) {
 			soonest = c
 		}

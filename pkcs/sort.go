@@ -214,7 +214,7 @@ func better(a, b *x509.Certificate, steps map[*x509.Certificate]int) bool {
 // signedBy reports whether parent issued c. The signature decides; where Go
 // does not check the algorithm (MD5, odd keys), the names and key identifiers do.
 func signedBy(c, parent *x509.Certificate) bool {
-	if !bytes.Equal(c.RawIssuer, parent.RawSubject) {
+	if !bytes.Equal(c.RawIssuer, parent.RawSubject) || (parent.PublicKey != nil && !csr.Checkable(parent.PublicKey)) {
 		return false
 	}
 	err := parent.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
