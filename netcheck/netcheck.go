@@ -41,6 +41,7 @@ const udpTries = 2
 // addresses are nil when there was no answer.
 func CheckA(ctx context.Context, o DNSOptions) ([]netip.Addr, []report.Finding) {
 	name := strings.TrimSuffix(o.Name, ".")
+	o.Expect = o.Expect.Unmap()
 	answer, err := o.ask(ctx)
 	if err != nil {
 		return nil, []report.Finding{report.Unknown("dns.no-answer", name,
@@ -97,20 +98,35 @@ func (o DNSOptions) ask(ctx context.Context) (*dns.Msg, error) {
 	var answer *dns.Msg
 	var err error
 	for range udpTries {
-		client := &dns.Client{Net: "udp", Timeout: timeout}
-		answer, _, err = client.ExchangeContext(ctx, question, o.Server)
+		answer, err = exchange(ctx, &dns.Client{Net: "udp", Timeout: timeout}, question, o.Server)
 		if err == nil || ctx.Err() != nil {
 			break
 		}
 	}
 	if err == nil && answer.Truncated {
-		client := &dns.Client{Net: "tcp", Timeout: timeout}
-		answer, _, err = client.ExchangeContext(ctx, question, o.Server)
+		answer, err = exchange(ctx, &dns.Client{Net: "tcp", Timeout: timeout}, question, o.Server)
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
 		return nil, plainError(err)
 	}
 	return answer, nil
+}
+
+// exchange sends a question and waits for its answer. The client by itself
+// would sit out its time when ctx is cancelled.
+func exchange(ctx context.Context, client *dns.Client, question *dns.Msg, server string) (*dns.Msg, error) {
+	conn, err := client.DialContext(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	answer, _, err := client.ExchangeWithConnContext(ctx, question, conn)
+	return answer, err
 }
 
 // plainError says in a technician's words why there is no answer.

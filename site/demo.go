@@ -104,6 +104,9 @@ func RunDemo(ctx context.Context, o DemoOptions) (*Demo, error) {
 		Dir: o.Dir, Name: demoName, Root: filepath.Join(o.Dir, demoAuthority, pkcs.RootFile),
 		Report: &report.Report{Title: "Site check: " + demoOrganization + ", " + demoName, Notice: demoNotice, Made: o.Now().UTC().Truncate(time.Second)},
 	}}
+	if err := ctx.Err(); err != nil {
+		return nil, err // before the folder is made
+	}
 	if err := claim(o.Dir); err != nil {
 		return nil, err
 	}
