@@ -118,8 +118,10 @@ func TestCheckA(t *testing.T) {
 		{name: "wrong", server: records(a), expect: netip.MustParseAddr("203.0.113.11"), addrs: 1, want: "fail dns.a.mismatch", detail: "A 203.0.113.10 instead of 203.0.113.11"},
 		{name: "several, one right", server: records(a, strings.Replace(a, ".10", ".11", 1)), expect: site, addrs: 2, want: "warn dns.a.several"},
 		{name: "several, none right", server: records(a, strings.Replace(a, ".10", ".11", 1)), expect: netip.MustParseAddr("203.0.113.12"), addrs: 2, want: "fail dns.a.mismatch"},
-		{name: "by way of another name", server: records("portal.acme.example. 60 IN CNAME host.acme.example.", "host.acme.example. 60 IN A 203.0.113.10"),
-			expect: site, addrs: 1, want: "pass dns.a.matches"},
+		{
+			name: "by way of another name", server: records("portal.acme.example. 60 IN CNAME host.acme.example.", "host.acme.example. 60 IN A 203.0.113.10"),
+			expect: site, addrs: 1, want: "pass dns.a.matches",
+		},
 		{name: "other name without an address", server: records("portal.acme.example. 60 IN CNAME host.acme.example."), expect: site, want: "fail dns.a.none"},
 		{name: "no record", server: records(), expect: site, want: "fail dns.a.none"},
 		{name: "no such name", server: rcode(dns.RcodeNameError), expect: site, want: "fail dns.name.missing", detail: "NXDOMAIN"},
@@ -183,8 +185,10 @@ func TestCheckANobodyListens(t *testing.T) {
 func TestCheckACancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	o := DNSOptions{Name: "portal.acme.example", Timeout: time.Hour,
-		Server: serve(t, func(dns.ResponseWriter, *dns.Msg) { cancel() })}
+	o := DNSOptions{
+		Name: "portal.acme.example", Timeout: time.Hour,
+		Server: serve(t, func(dns.ResponseWriter, *dns.Msg) { cancel() }),
+	}
 	addrs, findings := CheckA(ctx, o)
 	check(t, o, findings, "unknown dns.no-answer", "canceled")
 	if addrs != nil {

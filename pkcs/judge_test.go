@@ -82,8 +82,11 @@ func TestJudgeServed(t *testing.T) {
 		{"no root trusted", certs(leaf, issuing, root), Rules{Roots: []*x509.Certificate{}}, []string{datesOK, "fail chain.untrusted Root"}},
 		{"this computer's roots", certs(leaf, issuing, root), Rules{}, []string{datesOK, "fail chain.untrusted Root"}},
 		{"wrong order", certs(leaf, root, issuing), Rules{Roots: roots}, []string{datesOK, "warn chain.order " + host}},
-		{"wrong order and untrusted", certs(leaf, root, issuing), Rules{Roots: certs(stranger)},
-			[]string{datesOK, "warn chain.order " + host, "fail chain.untrusted Root"}},
+		{
+			"wrong order and untrusted", certs(leaf, root, issuing),
+			Rules{Roots: certs(stranger)},
+			[]string{datesOK, "warn chain.order " + host, "fail chain.untrusted Root"},
+		},
 		{"self-signed", certs(own), Rules{Host: host, Roots: roots}, []string{datesOK, matches, "fail chain.self-signed " + host}},
 		{"self-signed and trusted", certs(own), Rules{Host: host, Roots: certs(own)}, []string{datesOK, matches, whole}},
 		{"above it no authority", certs(belowNotCA, notCA), Rules{Roots: roots}, []string{datesOK, "fail chain.not-ca Not an authority"}},
@@ -235,10 +238,14 @@ func TestInstalledJudge(t *testing.T) {
 
 		{"no root", leaf, list(leaf, issuing), list(issuing), []string{key, datesOK, "warn chain.issuer.missing Issuing"}},
 		{"nothing above", leaf, list(leaf), nil, []string{key, datesOK, "fail chain.issuer.missing portal.acme.example"}},
-		{"no root, nothing in root.pem", leaf, list(leaf, issuing), nil,
-			[]string{key, datesOK, "warn chain.issuer.missing Issuing", "fail chain.first-only root.pem"}},
-		{"no root, leaf alone in cert.pem", leaf, list(leaf), list(issuing),
-			[]string{key, datesOK, "warn chain.issuer.missing Issuing", "fail chain.issuer.missing cert.pem"}},
+		{
+			"no root, nothing in root.pem", leaf, list(leaf, issuing), nil,
+			[]string{key, datesOK, "warn chain.issuer.missing Issuing", "fail chain.first-only root.pem"},
+		},
+		{
+			"no root, leaf alone in cert.pem", leaf, list(leaf), list(issuing),
+			[]string{key, datesOK, "warn chain.issuer.missing Issuing", "fail chain.issuer.missing cert.pem"},
+		},
 		{"root in cert.pem alone", leaf, list(leaf, issuing, root), list(issuing), []string{key, datesOK, whole}},
 		{"everything in cert.pem alone", leaf, list(leaf, issuing, root), nil, []string{key, datesOK, "fail chain.first-only root.pem"}},
 	}
@@ -276,14 +283,22 @@ func TestSetJudge(t *testing.T) {
 		host string
 		want []string
 	}{
-		{"whole", &Set{Key: leaf.key, Leaf: leaf.Certificate, Intermediates: certs(issuing), Root: root.Certificate}, "portal.acme.example",
-			[]string{"pass set.key.matches key.pem", datesOK, "pass cert.name.matches portal.acme.example", "pass chain.complete cert.pem and root.pem"}},
-		{"other host", &Set{Key: leaf.key, Leaf: leaf.Certificate, Intermediates: certs(issuing), Root: root.Certificate}, "www.acme.example",
-			[]string{"pass set.key.matches key.pem", datesOK, "fail cert.name.mismatch www.acme.example", "pass chain.complete cert.pem and root.pem"}},
-		{"leaf alone", &Set{Key: leaf.key, Leaf: leaf.Certificate}, "",
-			[]string{"pass set.key.matches key.pem", datesOK, "warn chain.issuer.missing portal.acme.example"}},
-		{"ended", &Set{Key: expired.key, Leaf: expired.Certificate, Intermediates: certs(issuing), Root: root.Certificate}, "",
-			[]string{"pass set.key.matches key.pem", "warn cert.expired portal.acme.example", "pass chain.complete cert.pem and root.pem"}},
+		{
+			"whole", &Set{Key: leaf.key, Leaf: leaf.Certificate, Intermediates: certs(issuing), Root: root.Certificate}, "portal.acme.example",
+			[]string{"pass set.key.matches key.pem", datesOK, "pass cert.name.matches portal.acme.example", "pass chain.complete cert.pem and root.pem"},
+		},
+		{
+			"other host", &Set{Key: leaf.key, Leaf: leaf.Certificate, Intermediates: certs(issuing), Root: root.Certificate}, "www.acme.example",
+			[]string{"pass set.key.matches key.pem", datesOK, "fail cert.name.mismatch www.acme.example", "pass chain.complete cert.pem and root.pem"},
+		},
+		{
+			"leaf alone", &Set{Key: leaf.key, Leaf: leaf.Certificate}, "",
+			[]string{"pass set.key.matches key.pem", datesOK, "warn chain.issuer.missing portal.acme.example"},
+		},
+		{
+			"ended", &Set{Key: expired.key, Leaf: expired.Certificate, Intermediates: certs(issuing), Root: root.Certificate}, "",
+			[]string{"pass set.key.matches key.pem", "warn cert.expired portal.acme.example", "pass chain.complete cert.pem and root.pem"},
+		},
 	}
 	for _, tt := range tests {
 		findings := tt.set.Judge(Rules{Now: now, Host: tt.host})
@@ -314,9 +329,11 @@ func TestHugeKey(t *testing.T) {
 		sum := sha256.Sum256([]byte{byte(i), byte(i >> 8), byte(i >> 16)})
 		modulus[i] = sum[0] | 1
 	}
-	huge := &x509.Certificate{RawSubject: []byte{0x30, 0}, RawIssuer: []byte{0x30, 0}, Subject: pkix.Name{},
+	huge := &x509.Certificate{
+		RawSubject: []byte{0x30, 0}, RawIssuer: []byte{0x30, 0}, Subject: pkix.Name{},
 		PublicKey:          &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: 1<<31 - 1},
-		PublicKeyAlgorithm: x509.RSA, SignatureAlgorithm: x509.SHA256WithRSA, Signature: modulus[:len(modulus)-1]}
+		PublicKeyAlgorithm: x509.RSA, SignatureAlgorithm: x509.SHA256WithRSA, Signature: modulus[:len(modulus)-1],
+	}
 	if signedBy(huge, huge) {
 		t.Error("signedBy(huge, huge) = true")
 	}

@@ -99,6 +99,9 @@ func pfxError(err error, withPassword bool) error {
 	case strings.Contains(text, "cannot be encoded"):
 		return report.Errorf(report.KindInput, CodePFXUnsupported, "export the bundle again with a password of plain letters and digits",
 			"the password holds characters that PFX files cannot express, such as emoji: %w", err)
+	case strings.Contains(text, "key bag") && strings.HasSuffix(text, pkcs12.ErrDecryption.Error()):
+		return report.Errorf(report.KindInput, CodePFXPassword, "export the bundle again with one password for all of it",
+			"the key in the PFX file has another password than the file")
 	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
 		if !withPassword {
 			return report.Errorf(report.KindInput, CodePFXPassword, "give its password with --password-file or --password-env",

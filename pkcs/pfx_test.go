@@ -162,6 +162,17 @@ func TestReadPFXWrongPassword(t *testing.T) {
 	checkCode(t, err, CodePFXUnsupported)
 }
 
+// The file's password is right, but the key inside has another: no program here
+// writes such a file, Java could.
+func TestPFXErrorOfKeyPassword(t *testing.T) {
+	t.Parallel()
+	err := pfxError(fmt.Errorf("pkcs12: error decrypting PKCS#8 shrouded key bag: %s", pkcs12.ErrDecryption), true)
+	checkCode(t, err, CodePFXPassword)
+	if !strings.Contains(err.Error(), "another password") {
+		t.Errorf("pfxError(key bag) = %v, want one that tells the key's password from the file's", err)
+	}
+}
+
 // small is a PFX that opens at once.
 func small(t testing.TB) (data []byte, leaf *party) {
 	t.Helper()

@@ -81,14 +81,18 @@ func parse(t testing.TB, der []byte) *x509.Certificate {
 }
 
 func authority(name string) x509.Certificate {
-	return x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, NotAfter: now.AddDate(10, 0, 0),
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}
+	return x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, IsCA: true, NotAfter: now.AddDate(10, 0, 0),
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
 }
 
 func server(names ...string) x509.Certificate {
-	return x509.Certificate{Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+	return x509.Certificate{
+		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IssuingCertificateURL: []string{"http://ca.example/issuer.crt"}}
+		IssuingCertificateURL: []string{"http://ca.example/issuer.crt"},
+	}
 }
 
 // chain3 is the common case: a leaf for portal.acme.example, an issuing

@@ -36,9 +36,11 @@ func TestSetWrite(t *testing.T) {
 		{"whole", full, string(Encode(leaf.Certificate, issuing.Certificate)), string(Encode(issuing.Certificate, root.Certificate))},
 		{"no root", rootless, string(Encode(leaf.Certificate, issuing.Certificate)), string(Encode(issuing.Certificate))},
 		{"self-signed", selfSigned, string(Encode(own.Certificate)), string(Encode(own.Certificate))},
-		{"leaf alone", alone, string(Encode(leaf.Certificate)),
+		{
+			"leaf alone", alone, string(Encode(leaf.Certificate)),
 			"# portal.acme.example: its issuer \"Issuing\" is not there, so the chain does not reach a root.\n" +
-				"# the authority offers it at http://ca.example/issuer.crt.\n"},
+				"# the authority offers it at http://ca.example/issuer.crt.\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
