@@ -126,8 +126,8 @@ func TestDecodeKeyOfOpenSSL(t *testing.T) {
 		{"PKCS#1", "rsa.pem", []string{"pkey", "-traditional"}, ""},
 		{"SEC 1", "ec.pem", []string{"pkey", "-traditional"}, ""},
 		{"default", "ec.pem", pkcs8(), ""},
-		{"scrypt", "ec.pem", pkcs8("-scrypt"), CodeKeyUnsupported},
-		{"PBES1", "rsa.pem", pkcs8("-v1", "PBE-SHA1-3DES"), CodeKeyUnsupported},
+		{"scrypt", "ec.pem", pkcs8("-scrypt"), ""},
+		{"PBES1", "rsa.pem", pkcs8("-v1", "PBE-SHA1-3DES"), ""},
 		{"Camellia", "rsa.pem", pkcs8("-v2", "camellia-256-cbc"), CodeKeyUnsupported},
 	}
 	for _, cipher := range []string{"aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "des3"} {

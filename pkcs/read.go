@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/transform"
 
 	"onsite/csr"
+	"onsite/internal/ber"
 	"onsite/report"
 )
 
@@ -61,9 +62,7 @@ func readDER(der []byte) (*Bag, error) {
 	if IsPFX(der) {
 		return nil, report.Errorf(report.KindInput, "file.is-pfx", "open it with onsite pfx split", "the file is a PFX bundle")
 	}
-	if element := wholeElement(der); element != nil {
-		der = element
-	}
+	der = firstElement(der)
 	if cert, err := x509.ParseCertificate(der); err == nil {
 		return &Bag{Certs: []*x509.Certificate{cert}}, nil
 	}
@@ -179,14 +178,20 @@ func bareBase64(text string) ([]byte, bool) {
 	return der, err == nil && len(der) > 16
 }
 
+// firstElement returns the first ASN.1 value of data without what follows it, or
+// all of data when there is none.
+func firstElement(data []byte) []byte {
+	if e, _, err := ber.Parse(data); err == nil {
+		return e.Full
+	}
+	return data
+}
+
 func (b *Bag) add(block *pem.Block) error {
 	switch block.Type {
 	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
-		der := block.Bytes
-		if element := wholeElement(der); element != nil {
-			der = element // OpenSSL puts its trust settings behind a trusted certificate
-		}
-		cert, err := x509.ParseCertificate(der)
+		// OpenSSL puts its trust settings behind a trusted certificate.
+		cert, err := x509.ParseCertificate(firstElement(block.Bytes))
 		if err != nil {
 			return report.Errorf(report.KindInput, "cert.damaged", "copy or download the certificate again",
 				"certificate %d in the file is damaged: %w", len(b.Certs)+1, err)

@@ -59,15 +59,41 @@ func SplitPFX(data, password []byte, r Rules) (*Set, []report.Finding, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := bag.OpenKeys(nil)
+	key, err := bag.theKey()
 	if err != nil {
 		return nil, nil, err
 	}
-	set, findings, err := Sort(keys[0], bag.Certs)
+	set, findings, err := Sort(key, bag.Certs)
 	if err != nil {
 		return nil, nil, err
 	}
 	return set, append(findings, set.Judge(r)...), nil
+}
+
+// theKey returns the one key of a bundle for which there is a certificate.
+func (b *Bag) theKey() (crypto.Signer, error) {
+	switch {
+	case len(b.Keys) == 0:
+		return nil, report.Errorf(report.KindInput, "pfx.key.missing",
+			"export again with the private key (in Windows: \"Yes, export the private key\")", "the PFX file holds no private key")
+	case len(b.Certs) == 0:
+		return nil, report.Errorf(report.KindInput, "pfx.certificate.missing", "export again with the certificate", "the PFX file holds no certificate")
+	}
+	keys, err := b.OpenKeys(nil)
+	if err != nil {
+		return nil, err
+	}
+	used := slices.DeleteFunc(slices.Clone(keys), func(k crypto.Signer) bool {
+		return !slices.ContainsFunc(b.Certs, func(c *x509.Certificate) bool { return sameKey(k, c) })
+	})
+	switch len(used) {
+	case 0:
+		return keys[0], nil // Sort says what is wrong with it
+	case 1:
+		return used[0], nil
+	}
+	return nil, report.Errorf(report.KindInput, "pfx.keys.several", "export each certificate with its key into a bundle of its own",
+		"the PFX file holds %d keys with a certificate each", len(used))
 }
 
 func unique(certs []*x509.Certificate) []*x509.Certificate {

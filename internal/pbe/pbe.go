@@ -1,37 +1,40 @@
-// Package pbe opens and seals what a password protects in private-key files:
-// PBES2 of RFC 8018, as it stands in an EncryptedPrivateKeyInfo of RFC 5958.
+// Package pbe opens and seals what a password protects in key files and
+// certificate bundles.
 //
-// It knows ciphers and derivations only. What the bytes mean, where a password
-// comes from and how a file is laid out is for its callers.
+// It opens PBES1 and PBES2 of RFC 8018 and the schemes of RFC 7292, appendix C,
+// whatever ciphers other programs use in them, old ones too; it seals with PBES2
+// and AES-256 alone. It knows ciphers and derivations only: what the bytes mean,
+// where a password comes from and how a file is laid out is for its callers.
 package pbe
 
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des" //nolint:gosec // G502: read only: others' files use it
 	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // G505: the default PRF of RFC 8018, in others' files
 	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"onsite/internal/ber"
 )
 
 // Iterations is the number of PBKDF2 rounds that Seal uses.
 const Iterations = 600_000
 
-// MaxIterations is the number of rounds above which Open refuses: a hostile
+// MaxIterations is the number of rounds above which nothing is opened: a hostile
 // file must not keep the computer busy for hours.
 const MaxIterations = 10_000_000
 
 // What can be wrong with protected bytes.
 var (
-	// ErrPassword: the padding does not come out right. With PBES2 a wrong
-	// password and damaged bytes cannot be told apart with certainty.
+	// ErrPassword: the padding does not come out right. A wrong password and
+	// damaged bytes cannot be told apart with certainty.
 	ErrPassword = errors.New("password is wrong")
 	// ErrDamaged: the parameters are not what the standard says.
 	ErrDamaged = errors.New("encryption parameters are damaged")
@@ -39,48 +42,40 @@ var (
 	ErrUnsupported = errors.New("unsupported encryption")
 )
 
-// Object identifiers of RFC 8018, appendix A and B, and of NIST's AES arc.
+// Password is a password in the two forms in which the schemes take it.
+type Password struct {
+	text []byte // for PBES1 and PBES2 of RFC 8018
+	bmp  []byte // for RFC 7292: UTF-16, high byte first, with a final zero
+}
+
+// NewPassword takes UTF-8. Bytes that are not UTF-8 are taken for Latin-1 where
+// characters are needed, as OpenSSL does.
+func NewPassword(text []byte) Password {
+	p := Password{text: text}
+	runes := []rune(string(text))
+	if !utf8.Valid(text) {
+		runes = runes[:0]
+		for _, b := range text {
+			runes = append(runes, rune(b))
+		}
+	}
+	for _, unit := range append(utf16.Encode(runes), 0) {
+		p.bmp = binary.BigEndian.AppendUint16(p.bmp, unit)
+	}
+	return p
+}
+
+// Absent is no password at all, which RFC 7292 tells apart from an empty one:
+// there not even the final zero goes into the derivation. Programs differ.
+var Absent = Password{}
+
+// OIDs of what Seal writes.
 var (
-	oidPBES2  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}
-	oidPBKDF2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
-
-	oidHMACSHA1   = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 7}
-	oidHMACSHA224 = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 8}
+	oidPBES2      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}
+	oidPBKDF2     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
 	oidHMACSHA256 = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}
-	oidHMACSHA384 = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 10}
-	oidHMACSHA512 = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 11}
-
-	oidDESEDE3   = asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}
-	oidAES128CBC = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}
-	oidAES192CBC = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}
-	oidAES256CBC = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}
+	oidAES256CBC  = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}
 )
-
-type prf struct {
-	oid asn1.ObjectIdentifier
-	new func() hash.Hash
-}
-
-var prfs = []prf{
-	{oidHMACSHA1, sha1.New},
-	{oidHMACSHA224, sha256.New224},
-	{oidHMACSHA256, sha256.New},
-	{oidHMACSHA384, sha512.New384},
-	{oidHMACSHA512, sha512.New},
-}
-
-type scheme struct {
-	oid     asn1.ObjectIdentifier
-	keySize int
-	new     func([]byte) (cipher.Block, error)
-}
-
-var schemes = []scheme{
-	{oidAES128CBC, 16, aes.NewCipher},
-	{oidAES192CBC, 24, aes.NewCipher},
-	{oidAES256CBC, 32, aes.NewCipher},
-	{oidDESEDE3, 24, des.NewTripleDESCipher},
-}
 
 // pbes2Params is PBES2-params of RFC 8018, appendix A.4.
 type pbes2Params struct {
@@ -88,13 +83,11 @@ type pbes2Params struct {
 	Encryption    pkix.AlgorithmIdentifier
 }
 
-// pbkdf2Params is PBKDF2-params of RFC 8018, appendix A.2, with the salt given
-// in place (no file seen uses otherSource).
+// pbkdf2Params is PBKDF2-params of RFC 8018, appendix A.2.
 type pbkdf2Params struct {
 	Salt       []byte
 	Iterations int
-	KeyLength  int                      `asn1:"optional"`
-	PRF        pkix.AlgorithmIdentifier `asn1:"optional"`
+	PRF        pkix.AlgorithmIdentifier
 }
 
 // Encrypted is EncryptedPrivateKeyInfo of RFC 5958, section 3.
@@ -152,91 +145,72 @@ func algorithm(oid asn1.ObjectIdentifier, params any) (pkix.AlgorithmIdentifier,
 	return pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: asn1.RawValue{FullBytes: der}}, nil
 }
 
-// Open decrypts a DER EncryptedPrivateKeyInfo. The error wraps ErrPassword,
-// ErrDamaged or ErrUnsupported.
-func Open(der, password []byte) ([]byte, error) {
-	var e Encrypted
-	if rest, err := asn1.Unmarshal(der, &e); err != nil || len(rest) > 0 {
+// Open decrypts an EncryptedPrivateKeyInfo (RFC 5958, section 3). The error
+// wraps ErrPassword, ErrDamaged or ErrUnsupported.
+func Open(data, password []byte) ([]byte, error) {
+	p := NewPassword(password)
+	e, rest, err := ber.Parse(data)
+	if err != nil || len(rest) > 0 {
 		return nil, fmt.Errorf("%w: not an EncryptedPrivateKeyInfo", ErrDamaged)
 	}
-	if !e.Algorithm.Algorithm.Equal(oidPBES2) {
-		return nil, fmt.Errorf("%w: algorithm %s", ErrUnsupported, e.Algorithm.Algorithm)
-	}
-	var p pbes2Params
-	if err := params(e.Algorithm, &p); err != nil {
-		return nil, err
-	}
-	s, err := findScheme(p.Encryption.Algorithm)
-	if err != nil {
-		return nil, err
-	}
-	key, err := derive(p.KeyDerivation, s.keySize, password)
-	if err != nil {
-		return nil, err
-	}
-	var iv []byte
-	if err := params(p.Encryption, &iv); err != nil {
-		return nil, err
-	}
-	block, err := s.new(key)
+	return OpenInfo(e, p)
+}
+
+// OpenInfo is Open for an element that is parsed already.
+func OpenInfo(info ber.Element, p Password) ([]byte, error) {
+	parts, err := info.Sequence(2)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return decryptCBC(block, iv, e.Data)
+	data, err := parts[1].Octets()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return Decrypt(parts[0], data, p)
 }
 
-func params(a pkix.AlgorithmIdentifier, into any) error {
-	rest, err := asn1.Unmarshal(a.Parameters.FullBytes, into)
-	if err != nil || len(rest) > 0 {
-		return fmt.Errorf("%w: parameters of %s", ErrDamaged, a.Algorithm)
-	}
-	return nil
-}
-
-func findScheme(oid asn1.ObjectIdentifier) (scheme, error) {
-	for _, s := range schemes {
-		if s.oid.Equal(oid) {
-			return s, nil
-		}
-	}
-	return scheme{}, fmt.Errorf("%w: cipher %s", ErrUnsupported, oid)
-}
-
-// derive runs PBKDF2 (RFC 8018, section 5.2). Without a PRF the standard means
-// HMAC-SHA-1.
-func derive(a pkix.AlgorithmIdentifier, size int, password []byte) ([]byte, error) {
-	if !a.Algorithm.Equal(oidPBKDF2) {
-		return nil, fmt.Errorf("%w: key derivation %s", ErrUnsupported, a.Algorithm)
-	}
-	var p pbkdf2Params
-	if err := params(a, &p); err != nil {
+// Decrypt decrypts data with the scheme that an AlgorithmIdentifier names.
+func Decrypt(algorithm ber.Element, data []byte, p Password) ([]byte, error) {
+	oid, params, err := identifier(algorithm)
+	if err != nil {
 		return nil, err
 	}
-	switch {
-	case p.Iterations < 1:
-		return nil, fmt.Errorf("%w: %d rounds", ErrDamaged, p.Iterations)
-	case p.Iterations > MaxIterations:
-		return nil, fmt.Errorf("%w: %d rounds, the limit is %d", ErrUnsupported, p.Iterations, MaxIterations)
-	case p.KeyLength != 0 && p.KeyLength != size:
-		return nil, fmt.Errorf("%w: key length %d, the cipher wants %d", ErrDamaged, p.KeyLength, size)
+	if oid.Equal(oidPBES2) {
+		return decryptPBES2(params, data, p)
 	}
-	newHash := sha1.New
-	if p.PRF.Algorithm != nil {
-		newHash = nil
-		for _, f := range prfs {
-			if f.oid.Equal(p.PRF.Algorithm) {
-				newHash = f.new
-			}
-		}
-		if newHash == nil {
-			return nil, fmt.Errorf("%w: PRF %s", ErrUnsupported, p.PRF.Algorithm)
+	for _, s := range pbes1 {
+		if s.oid.Equal(oid) {
+			return s.decrypt(params, data, p)
 		}
 	}
-	key, err := pbkdf2.Key(newHash, string(password), p.Salt, p.Iterations, size)
+	return nil, fmt.Errorf("%w: algorithm %s", ErrUnsupported, oid)
+}
+
+// identifier takes an AlgorithmIdentifier apart (RFC 5280, section 4.1.1.2). The
+// parameters are the zero Element when there are none.
+func identifier(e ber.Element) (oid asn1.ObjectIdentifier, params ber.Element, err error) {
+	parts, err := e.Sequence(1)
+	if err == nil {
+		oid, err = parts[0].OID()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
+		return nil, params, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return key, nil
+	if len(parts) > 1 {
+		params = parts[1]
+	}
+	return oid, params, nil
+}
+
+// CheckIterations refuses numbers of rounds that no honest file has.
+func CheckIterations(n int64) error {
+	switch {
+	case n < 1:
+		return fmt.Errorf("%w: %d rounds", ErrDamaged, n)
+	case n > MaxIterations:
+		return fmt.Errorf("%w: %d rounds, the limit is %d", ErrUnsupported, n, MaxIterations)
+	}
+	return nil
 }
 
 // decryptCBC decrypts and takes the padding of RFC 8018, section 6.1.1, away.

@@ -4,8 +4,8 @@
 #
 #	sh generate.sh
 #
-# The password is "geslo č" in UTF-8. CIPHER-PRF.der are to be opened;
-# unsupported-*.der use derivations and ciphers that the package refuses.
+# The password is "geslo č" in UTF-8. All are to be opened but
+# unsupported-*.der, which use a cipher that the package does not know.
 # plain.der is a key for tests alone.
 set -eu
 PASSWORD='geslo č'
@@ -22,8 +22,8 @@ for cipher in aes-128-cbc aes-192-cbc aes-256-cbc des3; do
 	done
 done
 seal many-rounds.der -v2 aes-256-cbc -iter 100000
-seal unsupported-scrypt.der -scrypt
+seal scrypt.der -scrypt
 seal unsupported-camellia.der -v2 camellia-256-cbc
-seal unsupported-pbes1-3des.der -v1 PBE-SHA1-3DES
-seal unsupported-pbes1-rc2.der -v1 PBE-SHA1-RC2-40 -provider legacy -provider default
-seal unsupported-pbes1-des.der -v1 PBE-MD5-DES -provider legacy -provider default
+seal pbes1-3des.der -v1 PBE-SHA1-3DES
+seal pbes1-rc2.der -v1 PBE-SHA1-RC2-40 -provider legacy -provider default
+seal pbes1-des.der -v1 PBE-MD5-DES -provider legacy -provider default
