@@ -75,6 +75,21 @@ func TestText(t *testing.T) {
 	}
 }
 
+// What a certificate or a server says cannot write over the terminal, nor look
+// like a finding of ours.
+func TestTextOfHostileNames(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	hostile := report.Fail("cert.expired", "a\x1b[2Jb\u202e", "one\n[ok]   two\r", "do\x07")
+	if err := report.Text(&b, []report.Finding{hostile}, report.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want := "[fail] a?[2Jb?: one [ok] two?\n       -> do?\n       (onsite explain cert.expired)\n"
+	if b.String() != want {
+		t.Errorf("Text = %q, want %q", b.String(), want)
+	}
+}
+
 func TestReportText(t *testing.T) {
 	t.Parallel()
 	r := report.Report{Title: "Site check: Acme", Notice: "This site is simulated."}

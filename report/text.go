@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -59,12 +60,12 @@ func (o TextOptions) finding(b *strings.Builder, f Finding) {
 		head = f.Subject + ": " + f.Detail
 	}
 	margin := strings.Repeat(" ", indent)
-	fmt.Fprintf(b, "%s%s\n", padded, Wrap(head, o.width()-indent, margin))
+	fmt.Fprintf(b, "%s%s\n", padded, Wrap(Printable(head), o.width()-indent, margin))
 	if f.Status == StatusPass || f.Status == StatusSkip {
 		return
 	}
 	if f.Remedy != "" {
-		fmt.Fprintf(b, "%s%s\n", margin, Wrap("-> "+f.Remedy, o.width()-indent, margin+"   "))
+		fmt.Fprintf(b, "%s%s\n", margin, Wrap("-> "+Printable(f.Remedy), o.width()-indent, margin+"   "))
 	}
 	fmt.Fprintf(b, "%s(onsite explain %s)\n", margin, f.Code)
 }
@@ -114,6 +115,21 @@ func Summary(findings []Finding) string {
 		return "1 check: " + strings.Join(parts, ", ") + "."
 	}
 	return fmt.Sprintf("%d checks: %s.", len(findings), strings.Join(parts, ", "))
+}
+
+// Printable replaces what could move a terminal's cursor or turn its text round:
+// control and formatting characters become "?", line breaks spaces. Names in
+// certificates and answers from the network hold whatever somebody put there.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // Wrap breaks text at spaces into lines of at most width columns and puts

@@ -78,7 +78,7 @@ func (p *printer) table(rows [][2]string) {
 	for _, r := range rows {
 		if r[1] != "" {
 			margin := strings.Repeat(" ", wide+2)
-			p.linef("%-*s  %s", wide, r[0], report.Wrap(r[1], p.width-wide-2, margin))
+			p.linef("%-*s  %s", wide, r[0], report.Wrap(report.Printable(r[1]), p.width-wide-2, margin))
 		}
 	}
 }
@@ -111,9 +111,9 @@ func (a *app) printError(err error) {
 	if p.paint != nil {
 		word = p.paint(report.StatusFail, word)
 	}
-	p.linef("%s %s", word, report.Wrap(e.Message, p.width-7, "       "))
+	p.linef("%s %s", word, report.Wrap(report.Printable(e.Message), p.width-7, "       "))
 	if e.Remedy != "" {
-		p.linef("    -> %s", report.Wrap(e.Remedy, p.width-7, "       "))
+		p.linef("    -> %s", report.Wrap(report.Printable(e.Remedy), p.width-7, "       "))
 	}
 	if _, ok := report.Explain(e.Code); ok && e.Kind != report.KindUsage {
 		p.linef("       (onsite explain %s)", e.Code)
