@@ -96,15 +96,19 @@ func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 		}
 		r.Roots = []*x509.Certificate{top} // it stands in cert.pem alone
 	}
-	first := climb(s.Cert[0], s.Root)
-	problems := chainProblems(first, r)
-	for i, f := range problems {
-		problems[i] = firstOnly(f)
+	var problems []report.Finding
+	for _, f := range chainProblems(s.Cert, r) {
+		f = inCertFile(f)
+		if f.Code == "chain.issuer.unknown" {
+			sent := climb(s.Cert[0], s.Cert)
+			f.Remedy += offered(sent[len(sent)-1])
+		}
+		problems = append(problems, f)
 	}
-	if len(problems) == 0 {
-		problems = chainProblems(s.Cert, r)
-		for i, f := range problems {
-			problems[i] = inCertFile(f)
+	first := climb(s.Cert[0], s.Root)
+	for _, f := range chainProblems(first, r) {
+		if slices.Contains(layoutCodes, f.Code) { // any other was found just now
+			problems = append(problems, firstOnly(f))
 		}
 	}
 	if len(problems) > 0 {
@@ -140,12 +144,9 @@ func (s *Installed) judgeRootless(whole []*x509.Certificate) []report.Finding {
 var layoutCodes = []string{"chain.issuer.missing", "chain.issuer.unknown", "chain.order", "chain.untrusted"}
 
 // firstOnly puts a problem in the words of a program that reads only the first
-// certificate of cert.pem.
+// certificate of cert.pem. It is a warning: other programs do not meet it.
 func firstOnly(f report.Finding) report.Finding {
-	if !slices.Contains(layoutCodes, f.Code) {
-		return f
-	}
-	f.Code, f.Subject = "chain.first-only", RootFile
+	f.Code, f.Status, f.Subject = "chain.first-only", report.StatusWarn, RootFile
 	f.Detail = "a program that reads only the first certificate of cert.pem cannot send a whole chain: " + f.Detail
 	f.Remedy = "root.pem must hold the intermediates, then the root: run onsite pfx split again"
 	return f
@@ -244,13 +245,19 @@ func (r Rules) distrusts(chain []*x509.Certificate) (report.Finding, bool) {
 // trusts. Whether an intermediate was left out or the root is not installed
 // cannot be told from what was sent.
 func unknownIssuer(top *x509.Certificate) report.Finding {
-	missing := fmt.Sprintf("if %q is an intermediate, the server must send it too", issuerName(top))
-	if len(top.IssuingCertificateURL) > 0 {
-		missing += " (the authority offers it at " + strings.Join(top.IssuingCertificateURL, " and ") + ")"
-	}
 	return report.Fail("chain.issuer.unknown", name(top),
 		fmt.Sprintf("its issuer %q was not sent and is not among the trusted roots, so clients reject it", issuerName(top)),
-		missing+"; if it is your own authority's root, name it with --root and have the clients trust it")
+		fmt.Sprintf("if %q is an intermediate, the server must send it too%s; if it is your own authority's root, name it with --root and have the clients trust it",
+			issuerName(top), offered(top)))
+}
+
+// offered says where the authority offers the issuer of c, if the certificate
+// says so.
+func offered(c *x509.Certificate) string {
+	if len(c.IssuingCertificateURL) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (the authority offers %q at %s)", issuerName(c), strings.Join(c.IssuingCertificateURL, " and "))
 }
 
 // trusts reports whether top is a trusted root or was issued by one.

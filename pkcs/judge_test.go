@@ -228,10 +228,10 @@ func TestInstalledJudge(t *testing.T) {
 		{"another key", other, list(leaf, issuing), list(issuing, root), []string{"fail set.key.mismatch key.pem"}},
 		{"key of the second certificate", leaf, list(issuing, leaf), list(issuing, root), []string{"fail set.key.mismatch key.pem"}},
 
-		{"root alone in root.pem", leaf, list(leaf, issuing), list(root), []string{key, datesOK, "fail chain.first-only root.pem"}},
+		{"root alone in root.pem", leaf, list(leaf, issuing), list(root), []string{key, datesOK, "warn chain.first-only root.pem"}},
 		{"leaf alone in cert.pem", leaf, list(leaf), list(issuing, root), []string{key, datesOK, "fail chain.issuer.unknown cert.pem"}},
-		{"leaf and root alone", leaf, list(leaf), list(root), []string{key, datesOK, "fail chain.first-only root.pem"}},
-		{"a stranger's root", leaf, list(leaf, issuing), list(stranger), []string{key, datesOK, "fail chain.first-only root.pem"}},
+		{"leaf and root alone", leaf, list(leaf), list(root), []string{key, datesOK, "fail chain.issuer.unknown cert.pem", "warn chain.first-only root.pem"}},
+		{"a stranger's root", leaf, list(leaf, issuing), list(stranger), []string{key, datesOK, "fail chain.issuer.unknown cert.pem", "warn chain.first-only root.pem"}},
 		{"cert.pem in the wrong order", leaf, list(leaf, root, issuing), list(issuing, root), []string{key, datesOK, "warn chain.order cert.pem"}},
 		{"for clients", client, list(client, issuing), list(issuing, root), []string{key, datesOK, "fail cert.usage portal.acme.example"}},
 		{"ended", expired, list(expired, issuing), list(issuing, root), []string{key, "fail cert.expired portal.acme.example", whole}},
@@ -240,14 +240,14 @@ func TestInstalledJudge(t *testing.T) {
 		{"nothing above", leaf, list(leaf), nil, []string{key, datesOK, "fail chain.issuer.missing portal.acme.example"}},
 		{
 			"no root, nothing in root.pem", leaf, list(leaf, issuing), nil,
-			[]string{key, datesOK, "warn chain.issuer.missing Issuing", "fail chain.first-only root.pem"},
+			[]string{key, datesOK, "warn chain.issuer.missing Issuing", "warn chain.first-only root.pem"},
 		},
 		{
 			"no root, leaf alone in cert.pem", leaf, list(leaf), list(issuing),
 			[]string{key, datesOK, "warn chain.issuer.missing Issuing", "fail chain.issuer.missing cert.pem"},
 		},
 		{"root in cert.pem alone", leaf, list(leaf, issuing, root), list(issuing), []string{key, datesOK, whole}},
-		{"everything in cert.pem alone", leaf, list(leaf, issuing, root), nil, []string{key, datesOK, "fail chain.first-only root.pem"}},
+		{"everything in cert.pem alone", leaf, list(leaf, issuing, root), nil, []string{key, datesOK, "warn chain.first-only root.pem"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -321,7 +321,7 @@ func TestNewRefuses(t *testing.T) {
 				t.Error(err)
 			}
 		}},
-		{name: "missing intermediate", o: Options{HTTPS: "127.0.0.1:0"}, code: "portal.set.bad", kind: report.KindFailed, finding: "chain.first-only", prepare: func(dir string) {
+		{name: "missing intermediate", o: Options{HTTPS: "127.0.0.1:0"}, code: "portal.set.bad", kind: report.KindFailed, finding: "chain.issuer.unknown", prepare: func(dir string) {
 			overwrite(t, dir, pkcs.CertFile, pemOf(good.Leaf))
 			overwrite(t, dir, pkcs.RootFile, pemOf(good.Root))
 		}},
