@@ -7,8 +7,13 @@ import (
 	"os"
 
 	"github.com/inconshreveable/mousetrap"
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/windows"
 )
+
+// A double click in Explorer is welcome (see waitIfDoubleClicked); cobra would
+// scold and end the program.
+func init() { cobra.MousetrapHelpText = "" }
 
 // terminalDevice is the console that the program runs on.
 const terminalDevice = "CONOUT$"

@@ -22,7 +22,6 @@ const (
 
 // newRootCmd builds the whole command tree. Each call gives a fresh one.
 func newRootCmd(a *app) *cobra.Command {
-	cobra.MousetrapHelpText = "" // a double click is welcome: see waitIfDoubleClicked
 	root := &cobra.Command{
 		Use:           "onsite",
 		Short:         "Set up a site: certificate, web portal, name, ports, clocks",
