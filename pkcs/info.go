@@ -10,6 +10,7 @@ import (
 
 // Info is a certificate for people and scripts to read.
 type Info struct {
+	Name       string    `json:"name"`        // what people call it: the common name, else another part
 	Subject    string    `json:"subject"`     // RFC 4514: most specific part first
 	Issuer     string    `json:"issuer"`      // likewise
 	Names      []string  `json:"names"`       // the host names and addresses that it covers
@@ -24,7 +25,7 @@ type Info struct {
 // Describe returns what stands in a certificate.
 func Describe(c *x509.Certificate) Info {
 	return Info{
-		Subject: dn.String(c.RawSubject), Issuer: dn.String(c.RawIssuer), Names: hostNames(c),
+		Name: name(c), Subject: dn.String(c.RawSubject), Issuer: dn.String(c.RawIssuer), Names: hostNames(c),
 		Serial: c.SerialNumber.Text(16), SHA256: Fingerprint(c), SPKISHA256: csr.Fingerprint(c.PublicKey),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), IsCA: c.IsCA,
 	}

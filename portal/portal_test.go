@@ -232,7 +232,7 @@ func TestWellKnown(t *testing.T) {
 			Schema: "onsite/1", Service: "onsite portal", Nonce: nonce, Scheme: "https", Host: testName, Remote: seen.Remote, Protocol: "HTTP/2.0",
 			TLS: &TLS{Version: "TLS 1.3", Cipher: seen.TLS.Cipher, ServerName: testName, ALPN: "h2"},
 			Certificate: &Certificate{Info: pkcs.Info{
-				Subject: "CN=portal.acme.example,O=Acme \\<Bakery\\>", Names: []string{testName, "www.acme.example", "127.0.0.1"},
+				Name: testName, Subject: "CN=portal.acme.example,O=Acme \\<Bakery\\>", Names: []string{testName, "www.acme.example", "127.0.0.1"},
 				Issuer: "CN=Test Issuing", Serial: set.Leaf.SerialNumber.Text(16), SHA256: pkcs.Fingerprint(set.Leaf),
 				SPKISHA256: csr.Fingerprint(set.Leaf.PublicKey), NotBefore: set.Leaf.NotBefore, NotAfter: set.Leaf.NotAfter,
 			}, DaysLeft: 89},

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -148,28 +150,38 @@ func (r *pfxSplitResult) text(p *printer) {
 	if r.DryRun {
 		p.linef("Nothing was written (--dry-run). These files would be:")
 	}
+	above := make([]string, 0, len(r.Intermediates)+1)
+	for _, c := range r.Intermediates {
+		above = append(above, certLine(c))
+	}
 	protection := "not encrypted"
 	if r.Encrypted {
 		protection = "encrypted"
 	}
-	holds := []string{"", r.Leaf.Subject, r.Key + ", " + protection}
-	for _, c := range r.Intermediates {
-		holds[0] += c.Subject + "; "
-		holds[1] += "; " + c.Subject
-	}
+	root := "no root: see the warning"
 	if r.Root != nil {
-		holds[0] += r.Root.Subject
-	} else {
-		holds[0] += "no root: see the warning"
+		root = certLine(*r.Root)
 	}
-	for i, f := range r.Files {
+	for i, holds := range [][]string{
+		append(above[:len(above):len(above)], root),
+		append([]string{certLine(r.Leaf)}, above...),
+		{r.Key + ", " + protection},
+	} {
 		note := ""
-		if _, err := os.Stat(f); r.DryRun && err == nil {
+		if _, err := os.Stat(r.Files[i]); r.DryRun && err == nil {
 			note = " (replaces the one there)"
 		}
-		p.linef("%s%s\n    %s", f, note, report.Wrap(holds[i], p.width-4, "    "))
+		p.linef("%s%s", r.Files[i], note)
+		for _, line := range holds {
+			p.linef("    %s", report.Wrap(report.Printable(line), p.width-4, "    "))
+		}
 	}
 	if r.Kept != "" {
 		p.linef("The set that was there before is kept in %s", r.Kept)
 	}
+}
+
+// certLine is a certificate on one line.
+func certLine(c pkcs.Info) string {
+	return fmt.Sprintf("%s, until %s", c.Name, c.NotAfter.Format(time.DateOnly))
 }

@@ -89,7 +89,7 @@ func showPortal(p *printer, r portal.Result) {
 		rows = append(rows, [2]string{"Protocol", fmt.Sprintf("%s, %s, %s", r.TLSVersion, r.Cipher, r.Protocol)})
 	}
 	for i, c := range r.Certificates {
-		rows = append(rows, [2]string{fmt.Sprintf("Certificate %d", i+1), c.Subject})
+		rows = append(rows, [2]string{fmt.Sprintf("Certificate %d", i+1), certLine(c.Info)})
 	}
 	if r.StatusCode != 0 {
 		rows = append(rows, [2]string{"Answer", fmt.Sprintf("%d after %d ms", r.StatusCode, r.Milliseconds)})
