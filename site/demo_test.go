@@ -194,8 +194,8 @@ func TestRunDemoRefusesFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := RunDemo(t.Context(), DemoOptions{Dir: file})
-	if !report.HasCode(err, "file.unreadable") || string(read(t, file)) != "mine" {
-		t.Errorf("RunDemo(a file): %v, want file.unreadable", err)
+	if !report.HasCode(err, "demo.folder") || string(read(t, file)) != "mine" {
+		t.Errorf("RunDemo(a file): %v, want demo.folder", err)
 	}
 }
 
