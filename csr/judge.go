@@ -287,12 +287,16 @@ func nameProblem(name, ascii string, err error) string {
 
 // wildcards says once for each wildcard what it covers and what not.
 func (j *judge) wildcards(sans []SAN) {
+	covered := map[SAN]bool{}
+	for _, s := range sans {
+		covered[s] = true
+	}
 	for _, s := range sans {
 		apex, ok := strings.CutPrefix(s.Value, "*.")
 		if s.Type != SANDNS || !ok {
 			continue
 		}
-		if slices.Contains(sans, SAN{Type: SANDNS, Value: apex}) {
+		if covered[SAN{Type: SANDNS, Value: apex}] {
 			j.add(report.Pass("csr.wildcard.scope", s.Value,
 				fmt.Sprintf("covers portal.%s and %s, but not a.portal.%s: a star stands for one label", apex, apex, apex)))
 			continue

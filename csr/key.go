@@ -16,6 +16,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 
 	"onsite/internal/pbe"
@@ -147,7 +148,12 @@ func KeyType(der []byte) string {
 	if whole(der, new(pbe.Encrypted)) {
 		return pemEncrypted
 	}
-	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+	var pkcs1 struct {
+		Version       int
+		N, E, D, P, Q *big.Int
+		// and what is derived from them
+	}
+	if whole(der, &pkcs1) {
 		return pemPKCS1
 	}
 	var sec1 struct {
@@ -207,8 +213,15 @@ func keyError(err error) error {
 	return report.Errorf(report.KindInput, CodeKeyDamaged, "export or copy the key again", "the private key is damaged: %w", err)
 }
 
+// maxKeySize is room enough for RSA of maxRSABits: the time that Go takes to
+// check a key grows with the square of its length.
+const maxKeySize = 16 << 10
+
 // parseKeyDER reads an unencrypted key by its layout.
 func parseKeyDER(der []byte) (crypto.Signer, error) {
+	if len(der) > maxKeySize {
+		return nil, errKeyKind(fmt.Errorf("it has %d bytes, and keys that are in use have at most %d", len(der), maxKeySize))
+	}
 	var parsed any
 	var err error
 	switch KeyType(der) {

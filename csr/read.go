@@ -176,6 +176,9 @@ func (i *Info) attributes(raw []byte) error {
 				}
 			}
 		}
+		if before, ok := i.Attributes[name]; ok {
+			values = append([]string{before}, values...)
+		}
 		i.Attributes[name] = strings.Join(values, ", ")
 	}
 	return nil

@@ -1,6 +1,7 @@
 package csr
 
 import (
+	"cmp"
 	"crypto"
 	"path/filepath"
 	"time"
@@ -36,6 +37,17 @@ func (o WriteOptions) Files(r *Request) Paths {
 	return p
 }
 
+// Refuse returns the error that Write would return without Overwrite because a
+// file is there already, or nil.
+func (o WriteOptions) Refuse(r *Request) error {
+	paths := o.Files(r)
+	names := []string{filepath.Base(paths.Request)}
+	if paths.Key != "" {
+		names = append([]string{filepath.Base(paths.Key)}, names...)
+	}
+	return fileset.Refuse(cmp.Or(o.Dir, "."), names...)
+}
+
 // Write signs the request and writes NAME.key and NAME.csr, the key first. The
 // two appear together or not at all. Without Overwrite an existing file of
 // either name is a *report.Error with the code "file.exists".
@@ -54,11 +66,7 @@ func Write(r *Request, key crypto.Signer, o WriteOptions) (Paths, error) {
 		files = append(files, fileset.File{Name: filepath.Base(paths.Key), Data: encoded, Private: true})
 	}
 	files = append(files, fileset.File{Name: filepath.Base(paths.Request), Data: PEM(der)})
-	dir := o.Dir
-	if dir == "" {
-		dir = "."
-	}
-	paths.Kept, err = fileset.Replace(dir, files, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
+	paths.Kept, err = fileset.Replace(cmp.Or(o.Dir, "."), files, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
 	if err != nil {
 		return Paths{}, err
 	}

@@ -177,15 +177,7 @@ func JudgeServed(sent []*x509.Certificate, r Rules) []report.Finding {
 	if problems := chainProblems(sent, r); len(problems) > 0 {
 		return append(findings, problems...)
 	}
-	return append(findings, report.Pass("chain.complete", name(sent[0]), "whole chain as sent: "+strings.Join(chainNames(sent), ", ")))
-}
-
-func chainNames(certs []*x509.Certificate) []string {
-	list := make([]string, len(certs))
-	for i, c := range certs {
-		list[i] = name(c)
-	}
-	return list
+	return append(findings, report.Pass("chain.complete", name(sent[0]), "whole chain as sent: "+names(sent)))
 }
 
 // chainProblems says what is wrong with a chain as sent; nil when it is whole
@@ -200,7 +192,7 @@ func chainProblems(sent []*x509.Certificate, r Rules) []report.Finding {
 	var problems []report.Finding
 	if !slices.Equal(chain, sent[:min(len(chain), len(sent))]) {
 		problems = append(problems, report.Warn("chain.order", name(sent[0]),
-			"the certificates are sent in the wrong order: "+strings.Join(chainNames(sent), ", "),
+			"the certificates are sent in the wrong order: "+names(sent),
 			"put them in order, each followed by its issuer: onsite pfx split does"))
 	}
 	if f, ok := r.distrusts(chain); ok {

@@ -7,7 +7,6 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
-	"onsite/csr"
 	"onsite/report"
 )
 
@@ -60,7 +59,7 @@ func notPFX(data []byte) error {
 // OpenSSL 3, Java, NSS and Windows from Server 2019 on read it: AES-256,
 // PBKDF2, SHA-256. It refuses a certificate that does not fit the key.
 func EncodePFX(key crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate, password []byte) ([]byte, error) {
-	if csr.Fingerprint(key.Public()) != csr.Fingerprint(leaf.PublicKey) {
+	if !sameKey(key, leaf) {
 		return nil, report.Errorf(report.KindInput, "set.key.mismatch", "use the key that the request was made with",
 			"the private key does not belong to the certificate %s", name(leaf))
 	}

@@ -87,7 +87,7 @@ func readPFX(data, password []byte) (*Bag, error) {
 	// With an empty password, programs differ in whether there is one at all.
 	passwords := []pbe.Password{pbe.NewPassword(password)}
 	if len(password) == 0 {
-		passwords = append(passwords, pbe.Absent)
+		passwords = append(passwords, passwords[0].Absent())
 	}
 	verified := len(parts) > 2
 	if verified {
@@ -143,23 +143,23 @@ func contentInfo(e ber.Element) (asn1.ObjectIdentifier, ber.Element, error) {
 func verifyMAC(mac ber.Element, safe []byte, passwords []pbe.Password) (pbe.Password, error) {
 	parts, err := mac.Sequence(2)
 	if err != nil {
-		return pbe.Absent, err
+		return pbe.Password{}, err
 	}
 	info, err := parts[0].Sequence(2)
 	if err != nil {
-		return pbe.Absent, err
+		return pbe.Password{}, err
 	}
 	want, err := info[1].Octets()
 	if err != nil {
-		return pbe.Absent, err
+		return pbe.Password{}, err
 	}
 	algorithm, err := info[0].Sequence(1)
 	if err != nil {
-		return pbe.Absent, err
+		return pbe.Password{}, err
 	}
 	oid, err := algorithm[0].OID()
 	if err != nil {
-		return pbe.Absent, err
+		return pbe.Password{}, err
 	}
 	var sum func(pbe.Password) ([]byte, error)
 	if oid.Equal(oidPBMAC1) {
@@ -168,18 +168,18 @@ func verifyMAC(mac ber.Element, safe []byte, passwords []pbe.Password) (pbe.Pass
 		sum, err = classicMAC(oid, parts, safe)
 	}
 	if err != nil {
-		return pbe.Absent, err
+		return pbe.Password{}, err
 	}
 	for _, p := range passwords {
 		got, err := sum(p)
 		if err != nil {
-			return pbe.Absent, err
+			return pbe.Password{}, err
 		}
 		if subtle.ConstantTimeCompare(got, want) == 1 {
 			return p, nil
 		}
 	}
-	return pbe.Absent, pbe.ErrPassword
+	return pbe.Password{}, pbe.ErrPassword
 }
 
 func classicMAC(oid asn1.ObjectIdentifier, macData []ber.Element, safe []byte) (func(pbe.Password) ([]byte, error), error) {
@@ -202,10 +202,10 @@ func classicMAC(oid asn1.ObjectIdentifier, macData []ber.Element, safe []byte) (
 			return nil, err
 		}
 	}
-	if err := pbe.CheckIterations(rounds); err != nil {
-		return nil, err
-	}
 	return func(p pbe.Password) ([]byte, error) {
+		if err := p.Spend(rounds, 1); err != nil {
+			return nil, err
+		}
 		key := pbe.DerivePKCS12(newHash, pbe.MACMaterial, p, salt, int(rounds), newHash().Size())
 		m := hmac.New(newHash, key)
 		m.Write(safe)
@@ -401,7 +401,7 @@ func (r *safeReader) readCert(value ber.Element) error {
 func pfxError(err error, withPassword bool) error {
 	switch {
 	case errors.Is(err, errKeyPassword):
-		return report.Errorf(report.KindInput, CodePFXPassword, "export the bundle again with one password for all of it",
+		return report.Errorf(report.KindInput, "pfx.key.password", "export the bundle again with one password for all of it",
 			"the key in the PFX file has another password than the file")
 	case errors.Is(err, pbe.ErrPassword) && !withPassword:
 		return report.Errorf(report.KindInput, CodePFXPassword, "give its password with --password-file or --password-env",

@@ -179,7 +179,7 @@ func TestPFXErrorOfKeyPassword(t *testing.T) {
 	r := safeReader{password: pbe.NewPassword([]byte("geslo")), verified: true}
 	_, err = r.openKey(info)
 	err = pfxError(err, true)
-	checkCode(t, err, CodePFXPassword)
+	checkCode(t, err, "pfx.key.password")
 	if !strings.Contains(err.Error(), "another password") {
 		t.Errorf("pfxError(key bag) = %v, want one that tells the key's password from the file's", err)
 	}
@@ -308,7 +308,8 @@ func TestReadPFXOfSomethingElse(t *testing.T) {
 		{"request", "a certificate request", request},
 		{"request in PEM", "a certificate request", csr.PEM(request)},
 		{"key", "a private key", pemKey(t, leaf.key)},
-		{"P7B", "only PKCS7", []byte("-----BEGIN PKCS7-----\nMAA=\n-----END PKCS7-----\n")},
+		{"P7B", "certificates", fixture(t, "chain.p7b")},
+		{"damaged P7B", "P7B file cannot be read", []byte("-----BEGIN PKCS7-----\nMAA=\n-----END PKCS7-----\n")},
 		{"text", "no certificate", []byte("hello")},
 		{"a page", "no certificate", []byte("<!DOCTYPE html><title>Sign in</title>")},
 		{"ZIP", "a ZIP archive", []byte("PK\x03\x04\x14\x00\x00\x00")},

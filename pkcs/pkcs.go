@@ -2,8 +2,9 @@
 // authority or another program sent, sorts it out, and writes the three files
 // that the web portal serves from.
 //
-//	bag, err := pkcs.ReadPFX(data, password)      // or pkcs.Read for PEM and DER
-//	set, findings, err := pkcs.Sort(bag)          // the leaf by the key, the chain by signature
+//	bag, err := pkcs.Read(data)                               // PEM, DER, P7B; ReadPFX for bundles
+//	keys, err := bag.OpenKeys(password)
+//	set, findings, err := pkcs.Sort(keys[0], bag.Certs)      // the leaf by the key, the chain by signature
 //	kept, err := set.Write(dir, pkcs.WriteOptions{})
 //
 // A folder of the three files is opened with [OpenSet] and judged with

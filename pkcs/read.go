@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,7 +23,7 @@ import (
 const MaxSize = 16 << 20
 
 // Read finds certificates, requests and private keys in PEM, also inside other
-// text, and in DER. It goes by content alone. The error is a *report.Error of
+// text, in DER, and in P7B. It goes by content alone. The error is a *report.Error of
 // KindInput; a PFX file has the code "file.is-pfx".
 func Read(data []byte) (*Bag, error) {
 	if len(data) > MaxSize {
@@ -61,6 +63,9 @@ func errUnknown(only string) error {
 func readDER(der []byte) (*Bag, error) {
 	if IsPFX(der) {
 		return nil, report.Errorf(report.KindInput, "file.is-pfx", "open it with onsite pfx split", "the file is a PFX bundle")
+	}
+	if certs, ok, err := readP7B(der); ok {
+		return &Bag{Certs: certs}, err
 	}
 	der = firstElement(der)
 	if cert, err := x509.ParseCertificate(der); err == nil {
@@ -178,6 +183,48 @@ func bareBase64(text string) ([]byte, bool) {
 	return der, err == nil && len(der) > 16
 }
 
+// readP7B reads the certificates of a P7B file, which is SignedData of PKCS#7
+// without content (RFC 2315, section 9.1); what else is in it is passed over. ok
+// is false for anything that does not begin like one.
+func readP7B(data []byte) (certs []*x509.Certificate, ok bool, err error) {
+	top, _, err := ber.Parse(data)
+	if err != nil {
+		return nil, false, nil //nolint:nilerr // not ASN.1: others will say so
+	}
+	oid, content, err := contentInfo(top)
+	if err != nil || !oid.Equal(oidSignedData) {
+		return nil, false, nil //nolint:nilerr // something else
+	}
+	fields, err := content.Sequence(3)
+	if err != nil {
+		return nil, true, errP7B(err)
+	}
+	for _, f := range fields {
+		if !f.IsContext(0) {
+			continue
+		}
+		list, err := f.Children()
+		if err != nil {
+			return nil, true, errP7B(err)
+		}
+		for _, e := range list {
+			cert, err := x509.ParseCertificate(e.Full)
+			if err != nil {
+				return nil, true, errP7B(fmt.Errorf("certificate %d: %w", len(certs)+1, err))
+			}
+			certs = append(certs, cert)
+		}
+	}
+	if len(certs) == 0 {
+		return nil, true, errP7B(errors.New("it holds no certificate"))
+	}
+	return certs, true, nil
+}
+
+func errP7B(err error) error {
+	return report.Errorf(report.KindInput, "file.damaged", "copy or download the file again", "the P7B file cannot be read: %w", err)
+}
+
 // firstElement returns the first ASN.1 value of data without what follows it, or
 // all of data when there is none.
 func firstElement(data []byte) []byte {
@@ -197,6 +244,13 @@ func (b *Bag) add(block *pem.Block) error {
 				"certificate %d in the file is damaged: %w", len(b.Certs)+1, err)
 		}
 		b.Certs = append(b.Certs, cert)
+	case "PKCS7", "PKCS #7 SIGNED DATA", "CMS":
+		certs, ok, err := readP7B(block.Bytes)
+		if err == nil && !ok {
+			err = errP7B(errors.New("it holds no signed data"))
+		}
+		b.Certs = append(b.Certs, certs...)
+		return err
 	case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
 		b.Requests = append(b.Requests, block.Bytes)
 	default:

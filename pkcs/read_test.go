@@ -203,7 +203,7 @@ func TestReadErrors(t *testing.T) {
 		{"short base64", "file.unknown", []byte("MAA=")},
 		{"base64 of something else", "file.unknown", []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("hello ", 20))))},
 		{"ZIP", "file.unknown", []byte("PK\x03\x04")},
-		{"other blocks alone", "file.unknown", []byte("-----BEGIN PKCS7-----\nMAA=\n-----END PKCS7-----\n")},
+		{"other blocks alone", "file.unknown", []byte("-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n")},
 		{"END alone", "file.unknown", []byte("-----END CERTIFICATE-----\n")},
 		{"zeros", "file.unknown", make([]byte, 1000)},
 		{"END missing", "pem.cut", []byte(text[:end])},
@@ -267,4 +267,27 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestReadP7B(t *testing.T) {
+	t.Parallel()
+	want := []*x509.Certificate{fixtureCert(t, "leaf.crt"), fixtureCert(t, "issuing.crt"), fixtureCert(t, "root.crt")}
+	for _, file := range []string{"chain.p7b", "chain-der.p7b"} {
+		data := fixture(t, file)
+		bag, err := Read(data)
+		if err != nil || len(bag.Certs) != len(want) {
+			t.Fatalf("Read(%s) = %v, %v, want %d certificates", file, bag, err, len(want))
+		}
+		for i, c := range bag.Certs {
+			if !c.Equal(want[i]) {
+				t.Errorf("Read(%s): certificate %d is %s, want %s", file, i+1, name(c), name(want[i]))
+			}
+		}
+	}
+	der := fixture(t, "chain-der.p7b")
+	for n := range der {
+		if bag, err := Read(der[:n]); err == nil {
+			t.Fatalf("Read(%d of %d bytes) = %v", n, len(der), bag)
+		}
+	}
 }

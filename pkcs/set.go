@@ -30,6 +30,15 @@ type WriteOptions struct {
 	Now       func() time.Time // nil: time.Now
 }
 
+// Refuse returns the error that Write would return because of what is asked for
+// or because files are there already, or nil. It writes nothing.
+func (s *Set) Refuse(dir string, o WriteOptions) error {
+	if _, err := csr.EncodeKey(s.Key, o.KeyFormat, o.KeyPassword); err != nil || o.Overwrite {
+		return err
+	}
+	return fileset.Refuse(dir, RootFile, CertFile, KeyFile)
+}
+
 // Write puts root.pem, cert.pem and key.pem into dir. The three change together
 // or not at all, also when the program is killed or the disk is full: see
 // package fileset. It returns the folder in which the previous set was kept, or

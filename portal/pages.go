@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"onsite/internal/dn"
@@ -21,7 +22,8 @@ var (
 	//go:embed style.css
 	styleCSS []byte
 
-	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+	// Parsed when it is first needed: every command would pay for it.
+	pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageHTML)) })
 )
 
 // page is what page.html shows.
@@ -85,7 +87,7 @@ func (s *Server) render(w http.ResponseWriter, status int, p page) {
 		p.Site = "onsite portal"
 	}
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, p); err != nil {
+	if err := pageTemplate().Execute(&b, p); err != nil {
 		http.Error(w, "the page could not be made", http.StatusInternalServerError)
 		return
 	}

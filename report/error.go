@@ -27,7 +27,7 @@ type Error struct {
 	Kind Kind
 	// Message is one line, lower case, without a full stop.
 	Message string
-	// Remedy is a sentence or two; it may be empty.
+	// Remedy is what to do now, lower case, without a full stop; it may be empty.
 	Remedy string
 	// Err is the cause, for errors.Is and --verbose; it may be nil.
 	Err error

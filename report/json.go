@@ -28,7 +28,9 @@ type Problem struct {
 }
 
 // NewDocument puts a command's outcome together. The status is the worst of the
-// findings; with an error it is a fail. err may be nil.
+// findings; with an error it is a fail, or unknown when there was no answer or
+// somebody stopped it. OK follows the status; a command may know better. err may
+// be nil.
 func NewDocument(command string, result any, findings []Finding, err error) Document {
 	d := Document{Schema: Schema, Command: command, Status: Worst(findings), Result: result, Findings: findings}
 	if d.Findings == nil {
@@ -36,10 +38,15 @@ func NewDocument(command string, result any, findings []Finding, err error) Docu
 	}
 	if err != nil {
 		e := AsError(err)
-		d.Status = StatusFail
+		switch {
+		case d.Status != StatusFail && (e.Kind == KindNoAnswer || e.Kind == KindInterrupted):
+			d.Status = StatusUnknown // nothing is known to be wrong
+		default:
+			d.Status = StatusFail
+		}
 		d.Error = &Problem{Code: e.Code, Message: e.Message, Remedy: e.Remedy}
 	}
-	d.OK = d.Status != StatusFail
+	d.OK = err == nil && d.Status != StatusFail
 	return d
 }
 

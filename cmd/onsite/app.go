@@ -75,31 +75,43 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root := newRootCmd(a)
 	root.SetArgs(args)
 	a.flags.json = wantsJSON(args, a.env) // known even when the flags cannot be parsed
-	done := make(chan int, 1)
+	cmd, _, err := root.Find(args)
+	if err != nil {
+		cmd = root
+	}
+	done := make(chan ended, 1)
 	go func() {
-		cmd, err := a.protect(func() (*cobra.Command, error) { return root.ExecuteContextC(ctx) })
-		if cmd == nil {
-			cmd = root
-		}
-		done <- a.finish(cmd, err)
+		e := ended{cmd: cmd}
+		e.err = protect(func() (err error) {
+			e.cmd, err = root.ExecuteContextC(ctx)
+			return err
+		})
+		e.outcome = a.outcome
+		done <- e
 	}()
 	select {
-	case code := <-done:
-		return code
+	case e := <-done:
+		return a.finish(e)
 	case <-ctx.Done():
 	}
 	select {
-	case code := <-done:
-		return code
+	case e := <-done:
+		return a.finish(e)
 	case <-time.After(grace):
-		fmt.Fprintln(a.io.err, "interrupted")
-		return exitInterrupted
+		return a.finish(ended{cmd: cmd, err: context.Canceled})
 	}
+}
+
+// ended is what became of a command line.
+type ended struct {
+	cmd     *cobra.Command
+	outcome outcome
+	err     error
 }
 
 // protect turns a panic, which is a bug, into an error with an exit status and
 // a JSON document of its own. Go would exit with 2, which means wrong usage.
-func (a *app) protect(f func() (*cobra.Command, error)) (cmd *cobra.Command, err error) {
+func protect(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			e := report.Errorf(report.KindFailed, "internal",
@@ -128,44 +140,60 @@ func wantsJSON(args []string, env func(string) (string, bool)) bool {
 	return on
 }
 
-// finish prints the outcome and returns the exit status.
-func (a *app) finish(cmd *cobra.Command, err error) int {
-	if errors.Is(err, context.Canceled) {
-		err = report.Errorf(report.KindInterrupted, "interrupted", "", "interrupted")
+// finish prints what became of the command line and returns the exit status.
+func (a *app) finish(e ended) int {
+	if errors.Is(e.err, context.Canceled) {
+		e.err = report.Errorf(report.KindInterrupted, "interrupted", "", "interrupted")
 	}
-	code := exitStatus(a.outcome.Findings, err, a.flags.strict)
-	if a.flags.json {
-		doc := report.NewDocument(commandName(cmd), a.outcome.Result, a.outcome.Findings, err)
-		doc.OK = code == 0
-		if werr := doc.Write(a.io.out); werr != nil {
-			return exitFailed
-		}
+	code := exitStatus(e.outcome.Findings, e.err, a.flags.strict)
+	err := protect(func() error { return a.print(e, code) })
+	if err == nil {
 		return code
+	}
+	a.printError(report.AsError(err))
+	return max(code, exitFailed)
+}
+
+// print writes the one document, or the text. The error says that standard
+// output cannot be written to.
+func (a *app) print(e ended, code int) error {
+	if a.flags.json && !isCompletion(e.cmd) {
+		doc := report.NewDocument(commandName(e.cmd), e.outcome.Result, e.outcome.Findings, e.err)
+		doc.OK = code == exitOK
+		return unwritable(doc.Write(a.io.out))
 	}
 	p := a.printer(a.io.out, a.io.outTTY)
 	notes := a.printer(a.io.err, a.io.errTTY)
-	if a.outcome.IsCheck {
+	if e.outcome.IsCheck {
 		notes = p
 	}
-	if a.outcome.Text != nil {
-		a.outcome.Text(p)
+	if e.outcome.Text != nil {
+		e.outcome.Text(p)
 	}
-	if !a.outcome.Listed {
-		notes.findings(a.outcome.Findings, a.flags.quiet || !a.outcome.IsCheck && !a.flags.verbose)
+	if !e.outcome.Listed {
+		notes.findings(e.outcome.Findings, a.flags.quiet || !e.outcome.IsCheck && !a.flags.verbose)
 	}
-	if p.err != nil {
-		return exitFailed
+	a.printError(e.err)
+	return unwritable(p.err)
+}
+
+func unwritable(err error) error {
+	if err == nil {
+		return nil
 	}
-	a.printError(err)
-	return code
+	return report.Errorf(report.KindFailed, "failed", "check where standard output goes: the disk may be full", "write to standard output: %w", err)
+}
+
+// isCompletion reports whether a command writes for a shell.
+func isCompletion(cmd *cobra.Command) bool {
+	return strings.HasPrefix(cmd.Name(), "__complete") || cmd.HasParent() && cmd.Parent().Name() == "completion"
 }
 
 func commandName(cmd *cobra.Command) string {
 	return strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "onsite"), " ")
 }
 
-// verb is the RunE of every command: it fills flags from the environment, then
-// runs and keeps the outcome for finish.
+// verb is the RunE of every command: it runs and keeps the outcome for finish.
 func (a *app) verb(run func(ctx context.Context, args []string) (outcome, error)) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		out, err := run(cmd.Context(), args)

@@ -26,8 +26,9 @@ type Question struct {
 
 // Prompter asks a person. There are three: survey for a full terminal, plain
 // lines for any other, and a script in tests. All of them write to standard
-// error, end at once when the context does, and take Ctrl-D and Ctrl-C for
-// "stop", which is errCancelled.
+// error, end at once when the context does, and take Ctrl-C for "stop", which
+// is errCancelled. So do plain lines with Ctrl-D; survey takes that for Enter,
+// so no default of a question may lead to a change that was not asked for.
 type Prompter interface {
 	Text(ctx context.Context, q Question) (string, error)
 	// Secret shows nothing of what is typed; with twice it is typed again and
@@ -112,14 +113,6 @@ func await[T any](ctx context.Context, restore func(), ask func() (T, error)) (T
 		var none T
 		return none, errCancelled
 	}
-}
-
-// confirm asks a question that --yes answers.
-func (a *app) confirm(ctx context.Context, p Prompter, q Question) (bool, error) {
-	if a.flags.yes {
-		return true, nil
-	}
-	return p.Confirm(ctx, q)
 }
 
 // isYes reads an answer to a yes-or-no question. ok is false for anything that

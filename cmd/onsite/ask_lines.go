@@ -111,6 +111,9 @@ func (l *linePrompter) Choose(ctx context.Context, q Question, options []string)
 }
 
 func (l *linePrompter) Confirm(ctx context.Context, q Question) (bool, error) {
+	if q.Help != "" {
+		fmt.Fprintf(l.out, "  %s\n", q.Help)
+	}
 	for range tries {
 		line, err := l.line(ctx, q.Label+" (y/N)", "")
 		if err != nil {

@@ -90,12 +90,6 @@ func TestWizard(t *testing.T) {
 			map[string]string{"key-file": "stop"},
 			"key-file", exitInterrupted, "",
 		},
-		{
-			"--yes answers every confirmation",
-			[]string{"*.b.com.au", "--country", "AU", "--state", "NSW", "--locality", "N", "--organization", "A", "--unit", "", "--email", "", "--yes"},
-			nil,
-			"", exitOK, "DNS:*.b.com.au, DNS:b.com.au",
-		},
 	}
 	for _, s := range steps {
 		script := &scriptPrompter{t: t, answers: s.answers}
@@ -114,6 +108,17 @@ func TestWizard(t *testing.T) {
 	}
 	if last, err := os.ReadFile(filepath.Join(home, "onsite", answersFile)); err == nil && !bytes.Contains(last, []byte("Newcastle")) {
 		t.Errorf("the answers kept for the next time are %s", last)
+	}
+}
+
+func TestQuoteWindows(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string]string{
+		`a b`: `"a b"`, `C:\certs\`: `"C:\certs\\"`, `say "hi"`: `"say \"hi\""`, `a\"b`: `"a\\\"b"`, `C:\a b\c`: `"C:\a b\c"`, "": `""`,
+	} {
+		if got := quoteWindows(arg); got != want {
+			t.Errorf("quoteWindows(%s) = %s, want %s", arg, got, want)
+		}
 	}
 }
 
@@ -210,7 +215,7 @@ func TestOneLine(t *testing.T) {
 
 func TestCleanPath(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]string{`C:\x\y"`: `C:\x\y`, `C:\x\"`: `C:\x`, "plain": "plain"} {
+	for path, want := range map[string]string{`C:\x\y"`: `C:\x\y`, `C:\x\"`: `C:\x`, `D:"`: `D:\`, "plain": "plain"} {
 		if got := cleanPath(path); got != want {
 			t.Errorf("cleanPath(%q) = %q, want %q", path, got, want)
 		}

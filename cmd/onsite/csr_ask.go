@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 
 	"onsite/csr"
@@ -27,32 +26,26 @@ func (a *app) askCSR(ctx context.Context, spec *csr.Spec, given func(flag string
 	last := a.lastAnswers()
 	questions := []struct {
 		Question
-		value *string
-		last  *string // the default, kept for the next time; nil: none
+		field func(*csr.Subject) *string
 	}{
-		{Question{Flag: "cn", Label: "Host name", Help: "what people will type, for example portal.acme.example or *.acme.example"}, &spec.CommonName, nil},
-		{Question{Flag: "country", Label: "Country (two letters, may be empty)", Help: "for example AU"}, &spec.Country, &last.Country},
-		{Question{Flag: "state", Label: "State or province", Help: "for example NSW"}, &spec.State, &last.State},
-		{Question{Flag: "locality", Label: "Town or suburb", Help: "for example Newcastle"}, &spec.Locality, &last.Locality},
-		{Question{Flag: "organization", Label: "Registered name of the business", Help: "for example Acme Bakery Pty Ltd"}, &spec.Organization, &last.Organization},
-		{Question{Flag: "unit", Label: "Department (may be empty)", Help: "public authorities leave it out"}, &spec.Unit, &last.Unit},
-		{Question{Flag: "email", Label: "E-mail address (may be empty)", Help: "for example it@acme.example"}, &spec.Email, &last.Email},
+		{Question{Flag: "cn", Label: "Host name", Help: "what people will type, for example portal.acme.example or *.acme.example"}, func(s *csr.Subject) *string { return &s.CommonName }},
+		{Question{Flag: "country", Label: "Country (two letters, may be empty)", Help: "for example AU"}, func(s *csr.Subject) *string { return &s.Country }},
+		{Question{Flag: "state", Label: "State or province", Help: "for example NSW"}, func(s *csr.Subject) *string { return &s.State }},
+		{Question{Flag: "locality", Label: "Town or suburb", Help: "for example Newcastle"}, func(s *csr.Subject) *string { return &s.Locality }},
+		{Question{Flag: "organization", Label: "Registered name of the business", Help: "for example Acme Bakery Pty Ltd"}, func(s *csr.Subject) *string { return &s.Organization }},
+		{Question{Flag: "unit", Label: "Department (may be empty)", Help: "public authorities leave it out"}, func(s *csr.Subject) *string { return &s.Unit }},
+		{Question{Flag: "email", Label: "E-mail address (may be empty)", Help: "for example it@acme.example"}, func(s *csr.Subject) *string { return &s.Email }},
 	}
 	asked := false
 	for _, q := range questions {
-		if *q.value != "" || given(q.Flag) {
+		value := q.field(&spec.Subject)
+		if *value != "" || given(q.Flag) {
 			continue
 		}
-		if q.last != nil {
-			q.Default = *q.last
-		}
+		q.Default = *q.field(last) // the name is never kept
 		q.Validate = func(answer string) error {
 			try := csr.Spec{Subject: csr.Subject{CommonName: "placeholder.acme.example"}}
-			if q.Flag == "cn" {
-				try.CommonName = answer
-			} else {
-				setField(&try.Subject, q.Flag, answer)
-			}
+			*q.field(&try.Subject) = answer
 			return firstFail(csr.Prepare(try))
 		}
 		answer, err := p.Text(ctx, q.Question)
@@ -60,9 +53,9 @@ func (a *app) askCSR(ctx context.Context, spec *csr.Spec, given func(flag string
 			return asked, err
 		}
 		asked = true
-		*q.value = strings.TrimSpace(answer)
-		if q.last != nil {
-			*q.last = *q.value
+		*value = strings.TrimSpace(answer)
+		if q.Flag != "cn" {
+			*q.field(last) = *value
 			a.keepAnswers(last) // after each answer: a form left is not a form lost
 		}
 	}
@@ -70,7 +63,7 @@ func (a *app) askCSR(ctx context.Context, spec *csr.Spec, given func(flag string
 	if !ok || spec.WithApex || given("with-apex") {
 		return asked, nil
 	}
-	spec.WithApex, err = a.confirm(ctx, p, Question{
+	spec.WithApex, err = p.Confirm(ctx, Question{
 		Flag: "with-apex", Label: "Cover " + apex + " itself too?", Help: "a star stands for one label, so *." + apex + " does not",
 	})
 	return true, err
@@ -105,17 +98,6 @@ func (a *app) askAboutKey(ctx context.Context, o *csrNewOptions, path string) er
 	}
 	o.force = true
 	return nil
-}
-
-func setField(s *csr.Subject, flag, value string) {
-	map[string]func(){
-		"country":      func() { s.Country = value },
-		"state":        func() { s.State = value },
-		"locality":     func() { s.Locality = value },
-		"organization": func() { s.Organization = value },
-		"unit":         func() { s.Unit = value },
-		"email":        func() { s.Email = value },
-	}[flag]()
 }
 
 func firstFail(_ *csr.Request, findings []report.Finding) error {
@@ -219,10 +201,31 @@ func quoteArgs(args []string) string {
 		case arg != "" && !strings.ContainsAny(arg, " \t\"'*?&|<>^%!$`\\();"):
 			quoted[i] = arg
 		case runtime.GOOS == "windows":
-			quoted[i] = `"` + arg + `"`
+			quoted[i] = quoteWindows(arg)
 		default:
 			quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 		}
 	}
-	return strings.Join(slices.Clip(quoted), " ")
+	return strings.Join(quoted, " ")
+}
+
+// quoteWindows quotes as programs there take their command line apart: a
+// backslash before a quote stands for itself only when it is doubled.
+func quoteWindows(arg string) string {
+	var b strings.Builder
+	backslashes := 0
+	for _, r := range arg {
+		switch r {
+		case '\\':
+			backslashes++
+			continue
+		case '"':
+			b.WriteString(strings.Repeat(`\`, 2*backslashes+1))
+		default:
+			b.WriteString(strings.Repeat(`\`, backslashes))
+		}
+		backslashes = 0
+		b.WriteRune(r)
+	}
+	return `"` + b.String() + strings.Repeat(`\`, 2*backslashes) + `"`
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"onsite/csr"
-	"onsite/pkcs"
 	"onsite/report"
 )
 
@@ -56,7 +54,8 @@ authority; the .key file stays on this computer and is never replaced without
 	}
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) (outcome, error) {
 		if len(args) == 1 {
-			if o.spec.CommonName != "" && o.spec.CommonName != args[0] {
+			fromEnvironment, _ := a.env(environmentName("cn"))
+			if cn := o.spec.CommonName; cn != "" && cn != args[0] && cn != fromEnvironment {
 				return outcome{}, usageError("NAME is %q, but --cn is %q: give one of them", args[0], o.spec.CommonName)
 			}
 			o.spec.CommonName = args[0]
@@ -92,6 +91,7 @@ authority; the .key file stays on this computer and is never replaced without
 var hashes = map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 
 func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag string) bool) (outcome, error) {
+	o.out = cleanPath(o.out)
 	keySpec, err := csr.ParseKeySpec(o.key)
 	if err != nil {
 		return outcome{}, usageError("--key: %w", err)
@@ -154,34 +154,30 @@ func (a *app) csrKey(ctx context.Context, o *csrNewOptions, spec csr.KeySpec, pa
 		}
 		return csr.GenerateKey(spec)
 	}
-	data, err := a.readInput(ctx, o.keyFile)
+	bag, err := a.readBag(ctx, o.keyFile)
 	if err != nil {
 		return nil, err
 	}
-	bag, err := pkcs.Read(data)
-	if err != nil {
-		return nil, report.InFile(o.keyFile, err)
-	}
 	keys, err := bag.OpenKeys(password)
 	if report.HasCode(err, csr.CodeKeyPasswordRequired) {
-		if password, err = a.askSecret(ctx, o.keyPassword, "the password of "+o.keyFile, false); err != nil {
+		if password, err = a.askSecret(ctx, o.keyPassword, "the password of "+inputName(o.keyFile), false); err != nil {
 			return nil, err
 		}
 		keys, err = bag.OpenKeys(password)
 	}
 	switch {
 	case err != nil:
-		return nil, report.InFile(o.keyFile, err)
+		return nil, report.InFile(inputName(o.keyFile), err)
 	case len(keys) != 1:
 		return nil, report.Errorf(report.KindInput, "file.unknown", "name a file with the one private key",
-			"%s holds %d private keys", o.keyFile, len(keys))
+			"%s holds %d private keys", inputName(o.keyFile), len(keys))
 	}
 	return keys[0], nil
 }
 
 func (o *csrNewOptions) writeOptions(a *app, password []byte) csr.WriteOptions {
 	return csr.WriteOptions{
-		Dir: cleanPath(o.out), KeyPassword: password, KeepKey: o.keyFile != "", Overwrite: o.force, Now: a.now,
+		Dir: o.out, KeyPassword: password, KeepKey: o.keyFile != "", Overwrite: o.force, Now: a.now,
 	}
 }
 
@@ -191,14 +187,24 @@ func (a *app) writeCSR(o *csrNewOptions, request *csr.Request, key crypto.Signer
 	w := o.writeOptions(a, password)
 	result := csrNewResult{
 		Paths: w.Files(request), DryRun: o.dryRun, CommonName: request.Subject.CommonName, SANs: request.SANs,
-		KeyType: strings.ToUpper(strings.Replace(spec.String(), ":", " ", 1)), Encrypted: len(password) > 0,
+		KeyType: strings.ToUpper(strings.Replace(spec.String(), ":", " ", 1)), Encrypted: len(password) > 0 && o.keyFile == "",
 	}
 	if key != nil {
 		result.KeyType, result.SPKISHA256 = csr.DescribeKey(key.Public()), csr.Fingerprint(key.Public())
 	}
 	out := outcome{Result: &result, Findings: findings}
 	if o.dryRun {
-		out.Text = func(p *printer) { result.plan(p, w) }
+		if !o.force {
+			if err := w.Refuse(request); err != nil {
+				return outcome{Findings: findings}, err
+			}
+		}
+		out.Text = func(p *printer) {
+			if o.stdout {
+				p = a.printer(a.io.err, a.io.errTTY)
+			}
+			result.plan(p)
+		}
 		return out, nil
 	}
 	paths, err := csr.Write(request, key, w)
@@ -225,25 +231,23 @@ func (a *app) writeCSR(o *csrNewOptions, request *csr.Request, key crypto.Signer
 	return out, nil
 }
 
-func (r *csrNewResult) plan(p *printer, w csr.WriteOptions) {
+func (r *csrNewResult) plan(p *printer) {
 	p.linef("Nothing was written (--dry-run). These files would be:")
 	for _, path := range []string{r.Key, r.Request} {
-		if path == "" {
-			continue
+		if path != "" {
+			p.linef("  %s%s", path, replaces(path))
 		}
-		note := "new"
-		if _, err := os.Stat(path); err == nil {
-			note = "is there already: needs --force"
-			if w.Overwrite {
-				note = "replaced, the old one is kept beside"
-			}
-		} else if !errors.Is(err, os.ErrNotExist) {
-			note = unreadable(path, err).Error()
-		}
-		p.linef("  %s (%s)", path, note)
 	}
 	p.linef("covers: %s", joinSANs(r.SANs))
 	p.linef("key: %s", r.KeyType)
+}
+
+// replaces is a plan's remark on a file that is there already.
+func replaces(path string) string {
+	if _, err := os.Lstat(path); err != nil {
+		return ""
+	}
+	return " (replaces the one there, which is kept beside)"
 }
 
 func (r *csrNewResult) summary(p *printer) {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"onsite/csr"
-	"onsite/pkcs"
 	"onsite/report"
 )
 
@@ -26,13 +25,9 @@ func newCSRShowCmd(a *app) *cobra.Command {
 }
 
 func (a *app) runCSRShow(ctx context.Context, path string) (outcome, error) {
-	data, err := a.readInput(ctx, path)
+	bag, err := a.readBag(ctx, path)
 	if err != nil {
 		return outcome{}, err
-	}
-	bag, err := pkcs.Read(data)
-	if err != nil {
-		return outcome{}, report.InFile(inputName(path), err)
 	}
 	if len(bag.Requests) == 0 {
 		what := "a private key"

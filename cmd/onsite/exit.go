@@ -50,7 +50,10 @@ var kindExit = map[report.Kind]int{
 // exitStatus is the one place that turns what happened into an exit status.
 func exitStatus(findings []report.Finding, err error, strict bool) int {
 	if err != nil {
-		return kindExit[report.AsError(err).Kind]
+		if code, ok := kindExit[report.AsError(err).Kind]; ok {
+			return code
+		}
+		return exitFailed
 	}
 	switch report.Worst(findings) {
 	case report.StatusFail:

@@ -23,6 +23,16 @@ func (a *app) readInput(ctx context.Context, path string) ([]byte, error) {
 	return interruptible(ctx, func() ([]byte, error) { return limited(a.io.in, "standard input") })
 }
 
+// readBag reads a file with certificates, requests or keys.
+func (a *app) readBag(ctx context.Context, path string) (*pkcs.Bag, error) {
+	data, err := a.readInput(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	bag, err := pkcs.Read(data)
+	return bag, report.InFile(inputName(path), err)
+}
+
 // interruptible reads from what may never answer: a terminal, a pipe.
 func interruptible(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	return await(ctx, func() {}, read)
@@ -70,10 +80,14 @@ func unreadable(path string, err error) error {
 // cleanPath repairs a path whose closing quote Windows took for part of it:
 // "C:\x\" arrives as C:\x".
 func cleanPath(path string) string {
-	if trimmed, ok := strings.CutSuffix(path, `"`); ok {
-		return strings.TrimSuffix(trimmed, `\`)
+	trimmed, ok := strings.CutSuffix(path, `"`)
+	if !ok {
+		return path
 	}
-	return path
+	if strings.HasSuffix(trimmed, ":") { // "D:\" is the root of a drive, D: some folder on it
+		return trimmed + `\`
+	}
+	return strings.TrimSuffix(trimmed, `\`)
 }
 
 // inputName is how messages call a file argument.

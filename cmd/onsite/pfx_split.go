@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -95,12 +94,14 @@ func (a *app) runPFXSplit(ctx context.Context, o *pfxSplitOptions) (outcome, err
 	result := newSplitResult(o, set)
 	result.Encrypted = len(keyPassword) > 0
 	out.Result, out.Text = result, result.text
+	write := pkcs.WriteOptions{KeyFormat: format, KeyPassword: keyPassword, Overwrite: o.force, Now: a.now}
 	if o.dryRun {
+		if err := set.Refuse(o.out, write); err != nil {
+			return outcome{Findings: findings}, err
+		}
 		return out, nil
 	}
-	result.Kept, err = set.Write(o.out, pkcs.WriteOptions{
-		KeyFormat: format, KeyPassword: keyPassword, Overwrite: o.force, Now: a.now,
-	})
+	result.Kept, err = set.Write(o.out, write)
 	if err != nil {
 		return outcome{Findings: findings}, err
 	}
@@ -168,8 +169,8 @@ func (r *pfxSplitResult) text(p *printer) {
 		{r.Key + ", " + protection},
 	} {
 		note := ""
-		if _, err := os.Stat(r.Files[i]); r.DryRun && err == nil {
-			note = " (replaces the one there)"
+		if r.DryRun {
+			note = replaces(r.Files[i])
 		}
 		p.linef("%s%s", r.Files[i], note)
 		for _, line := range holds {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onsite/pkcs"
 	"onsite/portal"
 	"onsite/report"
 )
@@ -65,13 +64,9 @@ func (a *app) readRoots(ctx context.Context, path string) ([]*x509.Certificate, 
 	if path == "" {
 		return nil, nil
 	}
-	data, err := a.readInput(ctx, path)
+	bag, err := a.readBag(ctx, path)
 	if err != nil {
 		return nil, err
-	}
-	bag, err := pkcs.Read(data)
-	if err != nil {
-		return nil, report.InFile(inputName(path), err)
 	}
 	if len(bag.Certs) == 0 {
 		return nil, report.Errorf(report.KindInput, "file.unknown", "name the authority's root certificate, for example root.pem",

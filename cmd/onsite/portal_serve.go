@@ -85,7 +85,7 @@ func (a *app) runPortalServe(ctx context.Context, o *portalServeOptions) (outcom
 	if err == nil && ctx.Err() != nil {
 		a.say("stopped")
 	}
-	return outcome{Result: result, Findings: findings}, err
+	return outcome{Result: result, Findings: findings, Listed: true}, err
 }
 
 // note prints one finding at once, while a command goes on.

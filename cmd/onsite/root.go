@@ -53,6 +53,17 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetOut(a.io.out)
 	root.SetErr(a.io.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command or a topic",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return group(root, args)
+			}
+			return cmd.Help()
+		},
+	})
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), topicsThere, topicsHere, 1))
 	a.jsonHelp(root)
 

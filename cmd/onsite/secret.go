@@ -39,8 +39,8 @@ func (a *app) secret(ctx context.Context, s secretFlags) (value []byte, ok bool,
 	case s.env != "":
 		v, found := a.env(s.env)
 		if !found {
-			return nil, false, report.Errorf(report.KindMissing, "value.missing", "set it, or use --"+s.name+"-file",
-				"there is no environment variable %s, which --%s-env names", s.env, s.name)
+			return nil, false, report.Errorf(report.KindMissing, "value.missing", "give the name of a variable that is set, not its value; or use --"+s.name+"-file",
+				"the environment variable that --%s-env names is not set", s.name) // its name may be the secret, by mistake
 		}
 		return []byte(v), true, nil
 	case s.file != "":

@@ -107,17 +107,17 @@ func (e *Element) header(data []byte) (header, length int, err error) {
 	case first == 0x80:
 		return header, -1, nil
 	}
+	var long int64
 	for n := int(first & 0x7f); n > 0; n-- {
 		if header >= len(data) {
 			return 0, 0, short
 		}
-		length = length<<8 | int(data[header])
-		if length > math.MaxInt32 {
+		if long = long<<8 | int64(data[header]); long > math.MaxInt32 {
 			return 0, 0, fmt.Errorf("%w: impossible length", ErrMalformed)
 		}
 		header++
 	}
-	return header, length, nil
+	return header, int(long), nil
 }
 
 // Is reports whether the element has this universal tag.

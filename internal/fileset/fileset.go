@@ -134,6 +134,17 @@ func Replace(dir string, files []File, o Options) (kept string, err error) {
 	return kept, nil
 }
 
+// Refuse returns the error that Replace without Overwrite would return because
+// some of the names are there already, or nil.
+func Refuse(dir string, names ...string) error {
+	s := &swap{dir: filepath.Clean(dir)}
+	there := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !exists(s.place(n)) })
+	if len(there) == 0 {
+		return nil
+	}
+	return s.wouldOverwrite(there)
+}
+
 // Recover finishes or undoes what a killed Replace left in dir. Whoever reads a
 // set calls it first. Where nothing was left, which includes a folder that does
 // not exist, it costs one look at the file system and needs no right to write.

@@ -27,9 +27,14 @@ import (
 // Iterations is the number of PBKDF2 rounds that Seal uses.
 const Iterations = 600_000
 
-// MaxIterations is the number of rounds above which nothing is opened: a hostile
-// file must not keep the computer busy for hours.
-const MaxIterations = 10_000_000
+// MaxIterations is the number of rounds above which nothing is opened, and
+// maxWork the number for all derivations with one Password together: a hostile
+// file must not keep the computer busy for hours. Honest files have at most some
+// millions.
+const (
+	MaxIterations = 10_000_000
+	maxWork       = 4 * MaxIterations
+)
 
 // What can be wrong with protected bytes.
 var (
@@ -46,12 +51,13 @@ var (
 type Password struct {
 	text []byte // for PBES1 and PBES2 of RFC 8018
 	bmp  []byte // for RFC 7292: UTF-16, high byte first, with a final zero
+	work *int64 // rounds that were run so far, see maxWork
 }
 
 // NewPassword takes UTF-8. Bytes that are not UTF-8 are taken for Latin-1 where
 // characters are needed, as OpenSSL does.
 func NewPassword(text []byte) Password {
-	p := Password{text: text}
+	p := Password{text: text, work: new(int64)}
 	runes := []rune(string(text))
 	if !utf8.Valid(text) {
 		runes = runes[:0]
@@ -66,8 +72,24 @@ func NewPassword(text []byte) Password {
 }
 
 // Absent is no password at all, which RFC 7292 tells apart from an empty one:
-// there not even the final zero goes into the derivation. Programs differ.
-var Absent = Password{}
+// there not even the final zero goes into the derivation. Programs differ. What
+// is run with it counts together with what is run with p.
+func (p Password) Absent() Password { return Password{work: p.work} }
+
+// Spend counts rounds that are about to be run, for so many blocks of output. It
+// refuses numbers that no honest file has, by themselves or together.
+func (p Password) Spend(rounds int64, blocks int) error {
+	switch {
+	case rounds < 1:
+		return fmt.Errorf("%w: %d rounds", ErrDamaged, rounds)
+	case rounds > MaxIterations:
+		return fmt.Errorf("%w: %d rounds, the limit is %d", ErrUnsupported, rounds, MaxIterations)
+	}
+	if *p.work += rounds * int64(blocks); *p.work > maxWork {
+		return fmt.Errorf("%w: more than %d rounds in all", ErrUnsupported, maxWork)
+	}
+	return nil
+}
 
 // OIDs of what Seal writes.
 var (
@@ -160,11 +182,11 @@ func Open(data, password []byte) ([]byte, error) {
 func OpenInfo(info ber.Element, p Password) ([]byte, error) {
 	parts, err := info.Sequence(2)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, damaged(err)
 	}
 	data, err := parts[1].Octets()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, damaged(err)
 	}
 	return Decrypt(parts[0], data, p)
 }
@@ -194,23 +216,12 @@ func identifier(e ber.Element) (oid asn1.ObjectIdentifier, params ber.Element, e
 		oid, err = parts[0].OID()
 	}
 	if err != nil {
-		return nil, params, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, params, damaged(err)
 	}
 	if len(parts) > 1 {
 		params = parts[1]
 	}
 	return oid, params, nil
-}
-
-// CheckIterations refuses numbers of rounds that no honest file has.
-func CheckIterations(n int64) error {
-	switch {
-	case n < 1:
-		return fmt.Errorf("%w: %d rounds", ErrDamaged, n)
-	case n > MaxIterations:
-		return fmt.Errorf("%w: %d rounds, the limit is %d", ErrUnsupported, n, MaxIterations)
-	}
-	return nil
 }
 
 // decryptCBC decrypts and takes the padding of RFC 8018, section 6.1.1, away.

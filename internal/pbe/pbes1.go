@@ -58,7 +58,7 @@ func (s pbes1Scheme) decrypt(params ber.Element, data []byte, p Password) ([]byt
 	}
 	rounds, err := parts[1].Int()
 	if err == nil {
-		err = CheckIterations(rounds)
+		err = p.Spend(rounds, (s.keySize+sha1.Size-1)/sha1.Size+1)
 	}
 	if err != nil {
 		return nil, damaged(err)

@@ -70,7 +70,7 @@ var (
 func decryptPBES2(params ber.Element, data []byte, p Password) ([]byte, error) {
 	parts, err := params.Sequence(2)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, damaged(err)
 	}
 	oid, cipherParams, err := identifier(parts[1])
 	if err != nil {
@@ -85,7 +85,7 @@ func decryptPBES2(params ber.Element, data []byte, p Password) ([]byte, error) {
 		}
 		iv, err := cipherParams.Octets()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+			return nil, damaged(err)
 		}
 		key, err := DeriveKey(parts[0], s.keySize, p)
 		if err != nil {
@@ -93,7 +93,7 @@ func decryptPBES2(params ber.Element, data []byte, p Password) ([]byte, error) {
 		}
 		block, err := s.new(key)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+			return nil, damaged(err)
 		}
 		return decryptCBC(block, iv, data)
 	}
@@ -108,13 +108,13 @@ func decryptRC2(derivation, params ber.Element, data []byte, p Password) ([]byte
 	if params.Is(asn1.TagSequence) {
 		parts, err := params.Sequence(1)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+			return nil, damaged(err)
 		}
 		iv = parts[len(parts)-1]
 		if len(parts) > 1 {
 			version, err := parts[0].Int()
 			if err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+				return nil, damaged(err)
 			}
 			switch {
 			case version == 160:
@@ -132,7 +132,7 @@ func decryptRC2(derivation, params ber.Element, data []byte, p Password) ([]byte
 	}
 	vector, err := iv.Octets()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, damaged(err)
 	}
 	key, err := DeriveKey(derivation, bits/8, p)
 	if err != nil {
@@ -150,7 +150,7 @@ func DeriveKey(derivation ber.Element, size int, p Password) ([]byte, error) {
 	}
 	parts, err := params.Sequence(2)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, damaged(err)
 	}
 	salt, err := parts[0].Octets()
 	if err != nil || !parts[0].Is(asn1.TagOctetString) {
@@ -169,9 +169,6 @@ func DeriveKey(derivation ber.Element, size int, p Password) ([]byte, error) {
 // HMAC-SHA-1.
 func derivePBKDF2(parts []ber.Element, salt []byte, size int, p Password) ([]byte, error) {
 	rounds, err := parts[1].Int()
-	if err == nil {
-		err = CheckIterations(rounds)
-	}
 	if err != nil {
 		return nil, damaged(err)
 	}
@@ -193,7 +190,10 @@ func derivePBKDF2(parts []ber.Element, salt []byte, size int, p Password) ([]byt
 		}
 	}
 	if size == 0 {
-		return nil, fmt.Errorf("%w: the key length is missing", ErrDamaged)
+		return nil, errKeyLength
+	}
+	if err := p.Spend(rounds, (size+newHash().Size()-1)/newHash().Size()); err != nil {
+		return nil, err
 	}
 	key, err := pbkdf2.Key(newHash, string(p.text), salt, int(rounds), size)
 	if err != nil {
@@ -204,6 +204,8 @@ func derivePBKDF2(parts []ber.Element, salt []byte, size int, p Password) ([]byt
 
 // maxKey is the length in bytes above which no key is derived.
 const maxKey = 1024
+
+var errKeyLength = fmt.Errorf("%w: the key length is missing", ErrDamaged)
 
 // keySize compares the length that stands in the parameters with the one that
 // the cipher wants; want 0 takes any.
@@ -240,9 +242,16 @@ func deriveScrypt(parts []ber.Element, salt []byte, size int, p Password) ([]byt
 			return nil, err
 		}
 	}
+	if size == 0 {
+		return nil, errKeyLength
+	}
+	// A block of scrypt costs about as much as two rounds of PBKDF2.
+	if err := p.Spend(values[0]*values[1]*2, int(values[2])); err != nil {
+		return nil, err
+	}
 	key, err := scrypt.Key(p.text, salt, int(values[0]), int(values[1]), int(values[2]), size)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, damaged(err)
 	}
 	return key, nil
 }
