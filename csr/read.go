@@ -70,7 +70,7 @@ func Parse(der []byte) (*Info, error) {
 	}
 	info := &Info{
 		Subject: dn.String(req.RawSubject), Fields: fields(req.RawSubject),
-		Key: "unknown", Signature: req.SignatureAlgorithm.String(), algorithm: req.SignatureAlgorithm,
+		Key: "unknown", Signature: signatureName(req.SignatureAlgorithm), algorithm: req.SignatureAlgorithm,
 		SPKISHA256: fingerprint(req.RawSubjectPublicKeyInfo),
 		SANs:       []SAN{}, Attributes: map[string]string{}, DER: der,
 	}
@@ -82,6 +82,13 @@ func Parse(der []byte) (*Info, error) {
 		return nil, report.Errorf(report.KindInput, "csr.damaged", "make the request again", "the request's attributes are damaged: %w", err)
 	}
 	return info, nil
+}
+
+func signatureName(a x509.SignatureAlgorithm) string {
+	if a == x509.UnknownSignatureAlgorithm {
+		return "unknown"
+	}
+	return a.String()
 }
 
 // checkSignature tells a bad signature from one that cannot be checked here.
@@ -257,10 +264,13 @@ func (i *Info) Judge() []report.Finding {
 
 func (j *judge) signature(i *Info) {
 	switch {
+	case i.algorithm == x509.MD5WithRSA || i.algorithm == x509.MD2WithRSA:
+		j.add(report.Fail("csr.signature.weak", i.Signature, "the signature uses MD5, which every authority refuses, and which is not checked here",
+			"make the request again with onsite csr new"))
 	case i.SignatureOK == nil:
 		j.add(report.Unknown("csr.signature.unsupported", i.Signature,
 			"the signature algorithm is not supported here, so the signature was not checked",
-			"make the request again with SHA-256: onsite csr new"))
+			"make the request again with onsite csr new"))
 	case !*i.SignatureOK:
 		j.add(report.Fail("csr.signature.bad", i.Signature,
 			"the request is not signed with its own key, or it was changed since: every authority refuses it",

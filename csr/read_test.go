@@ -49,7 +49,7 @@ func TestParseOthers(t *testing.T) {
 		{"RSA 512", with("-newkey", "rsa:512"), "RSA 512", []string{"pass csr.signature.ok", "fail csr.key.weak"}},
 		{"SHA-1", with("-newkey", "rsa:2048", "-sha1"), "RSA 2048", []string{"warn csr.signature.weak", "pass csr.key.ok"}},
 		{"SHA-1 and EC", with("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-sha1"), "EC P-256", []string{"warn csr.signature.weak", "pass csr.key.ok"}},
-		{"MD5", with("-newkey", "rsa:2048", "-md5"), "RSA 2048", []string{"unknown csr.signature.unsupported", "pass csr.key.ok"}},
+		{"MD5", with("-newkey", "rsa:2048", "-md5"), "RSA 2048", []string{"fail csr.signature.weak", "pass csr.key.ok"}},
 		{"SHA-224", with("-newkey", "rsa:2048", "-sha224"), "RSA 2048", []string{"unknown csr.signature.unsupported", "pass csr.key.ok"}},
 		{"RSA-PSS", with("-newkey", "rsa:2048", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"), "RSA 2048", []string{"pass csr.signature.ok", "pass csr.key.ok"}},
 		{"RSA-PSS with a long salt", with("-newkey", "rsa:2048", "-sigopt", "rsa_padding_mode:pss"), "RSA 2048", []string{"unknown csr.signature.unsupported", "pass csr.key.ok"}},

@@ -60,8 +60,12 @@ func (s *Installed) Judge(r Rules) []report.Finding {
 		fmt.Sprintf("%s, belongs to the certificate of %s", csr.DescribeKey(s.Key.Public()), name(leaf)))}
 	r.judged = unique(append(slices.Clone(s.Cert), s.Root...))
 	findings = append(findings, r.judgeEach()...)
-	if r.Host != "" {
+	switch {
+	case r.Host != "":
 		findings = append(findings, judgeName(leaf, r.Host))
+	case len(hostNames(leaf)) == 0:
+		findings = append(findings, report.Fail("cert.name.none", name(leaf), "there are no alternative names, and browsers look at nothing else",
+			"have it issued again with the name among the alternative names: onsite csr new puts it there"))
 	}
 	return append(findings, s.judgeLoaders(r)...)
 }
@@ -305,6 +309,9 @@ func (r Rules) verify(chain []*x509.Certificate) (report.Finding, bool) {
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return report.Fail("cert.usage", name(chain[0]), "the certificate is not for servers (extended key usage)",
 			"ask the authority for a server (TLS web server) certificate"), true
+	case slices.ContainsFunc(chain, weaklySigned):
+		return report.Fail("chain.rejected", name(chain[0]), "clients reject the chain: a signature in it is too weak",
+			"have the certificate issued again with SHA-256"), true
 	case unknownAlgorithm(chain):
 		return report.Unknown("chain.unknown", name(chain[0]), "a signature algorithm in the chain cannot be checked here: "+err.Error(),
 			"have the certificate issued again with SHA-256"), true
@@ -370,17 +377,24 @@ func expired(c *x509.Certificate) report.Finding {
 func weak(c *x509.Certificate) []report.Finding {
 	var findings []report.Finding
 	if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < 2048 {
-		findings = append(findings, report.Warn("cert.key.weak", name(c), csr.DescribeKey(k)+": browsers refuse RSA keys of less than 2048 bits",
+		findings = append(findings, report.Fail("cert.key.weak", name(c), csr.DescribeKey(k)+": browsers refuse RSA keys of less than 2048 bits",
 			"make a new key and request with onsite csr new"))
 	}
-	switch c.SignatureAlgorithm {
-	case x509.MD5WithRSA, x509.MD2WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
-		if !bytes.Equal(c.RawIssuer, c.RawSubject) { // nobody looks at a root's own signature
-			findings = append(findings, report.Warn("cert.signature.weak", name(c), c.SignatureAlgorithm.String()+": clients refuse this signature",
-				"have the certificate issued again with SHA-256"))
-		}
+	if weaklySigned(c) {
+		findings = append(findings, report.Fail("cert.signature.weak", name(c), c.SignatureAlgorithm.String()+": clients refuse this signature",
+			"have the certificate issued again with SHA-256"))
 	}
 	return findings
+}
+
+// weaklySigned reports whether clients refuse a certificate for its signature.
+// Nobody looks at a root's own.
+func weaklySigned(c *x509.Certificate) bool {
+	switch c.SignatureAlgorithm {
+	case x509.MD5WithRSA, x509.MD2WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
+		return !bytes.Equal(c.RawIssuer, c.RawSubject)
+	}
+	return false
 }
 
 func judgeName(leaf *x509.Certificate, host string) report.Finding {

@@ -178,10 +178,10 @@ func TestJudgeWeak(t *testing.T) {
 		name, by, hash string
 		want           []string
 	}{
-		{"SHA-1", "sha1", "sha1", []string{"warn cert.key.weak portal.acme.example", "warn cert.signature.weak portal.acme.example", datesOK, "fail chain.rejected portal.acme.example"}},
-		{"MD5", "sha1", "md5", []string{"warn cert.key.weak portal.acme.example", "warn cert.signature.weak portal.acme.example", datesOK, "fail chain.rejected portal.acme.example"}},
-		{"SHA-256 below a SHA-1 root", "sha1", "sha256", []string{"warn cert.key.weak portal.acme.example", datesOK, "pass chain.complete portal.acme.example"}},
-		{"Ed448", "ed448", "", []string{"warn cert.key.weak portal.acme.example", datesOK, "unknown chain.unknown portal.acme.example"}},
+		{"SHA-1", "sha1", "sha1", []string{"fail cert.key.weak portal.acme.example", "fail cert.signature.weak portal.acme.example", datesOK, "fail chain.rejected portal.acme.example"}},
+		{"MD5", "sha1", "md5", []string{"fail cert.key.weak portal.acme.example", "fail cert.signature.weak portal.acme.example", datesOK, "fail chain.rejected portal.acme.example"}},
+		{"SHA-256 below a SHA-1 root", "sha1", "sha256", []string{"fail cert.key.weak portal.acme.example", datesOK, "pass chain.complete portal.acme.example"}},
+		{"Ed448", "ed448", "", []string{"fail cert.key.weak portal.acme.example", datesOK, "unknown chain.unknown portal.acme.example"}},
 	}
 	for _, tt := range tests {
 		leaf, root := sign(tt.name+".pem", tt.by, tt.hash), read1(t, dir, tt.by+".pem")

@@ -59,7 +59,11 @@ var digests = []struct {
 // password, a damaged file and unsupported protection apart.
 func ReadPFX(data, password []byte) (*Bag, error) {
 	if !IsPFX(data) {
-		return nil, notPFX(data)
+		der, ok := bareBase64(plainText(data)) // as some portals and mail programs hand it out
+		if !ok || !IsPFX(der) {
+			return nil, notPFX(data)
+		}
+		data = der
 	}
 	bag, err := readPFX(data, password)
 	if err != nil {
@@ -73,7 +77,7 @@ func readPFX(data, password []byte) (*Bag, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(bytes.Trim(rest, "\x00")) > 0 {
+	if len(bytes.Trim(rest, "\x00\r\n")) > 0 {
 		return nil, fmt.Errorf("%w: %d bytes behind its end", ber.ErrMalformed, len(rest))
 	}
 	parts, err := top.Sequence(2)

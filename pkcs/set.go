@@ -36,8 +36,12 @@ func (s *Set) Refuse(dir string, o WriteOptions) error {
 	if _, err := csr.EncodeKey(s.Key, o.KeyFormat, o.KeyPassword); err != nil || o.Overwrite {
 		return err
 	}
-	return fileset.Refuse(dir, RootFile, CertFile, KeyFile)
+	return RefuseSet(dir)
 }
+
+// RefuseSet returns the error with which Write refuses to replace a set that is
+// in dir, or nil when there is none.
+func RefuseSet(dir string) error { return fileset.Refuse(dir, RootFile, CertFile, KeyFile) }
 
 // Write puts root.pem, cert.pem and key.pem into dir. The three change together
 // or not at all, also when the program is killed or the disk is full: see

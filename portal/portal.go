@@ -145,6 +145,10 @@ func (s *Server) sane() error {
 		return report.Errorf(report.KindUsage, "portal.address.wrong", "give an address to listen on: --https :4444, --http :8888 or both",
 			"there is no address to serve on")
 	}
+	if _, port, err := net.SplitHostPort(s.o.HTTP); err == nil && port != "0" && s.o.HTTP == s.o.HTTPS {
+		return report.Errorf(report.KindUsage, "portal.address.wrong", "give two ports, for example --http :8888 --https :4444",
+			"HTTP and HTTPS cannot share the address %s", s.o.HTTP)
+	}
 	if s.o.Host != "" && !pkcs.IsHost(s.o.Host) {
 		return report.Errorf(report.KindUsage, "portal.host.wrong", "give the name that people type, without https:// and without a port",
 			"%q is neither a host name nor an address", s.o.Host)

@@ -127,6 +127,9 @@ func RunDemo(ctx context.Context, o DemoOptions) (*Demo, error) {
 // claim makes dir a demo's folder. It takes the traces of an earlier demo away
 // and touches nothing else.
 func claim(dir string) error {
+	if dir == "" { // an unset variable of a batch file: the current folder was not meant
+		return report.Errorf(report.KindUsage, "demo.folder", "name a folder with --out", "the name of the folder is empty")
+	}
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() { // Windows would call the folder in it missing
 		return report.Errorf(report.KindRefused, "demo.folder", "name a new folder with --out", "%s is a file", dir)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
 	"golang.org/x/term"
@@ -26,9 +27,8 @@ type Question struct {
 
 // Prompter asks a person. There are three: survey for a full terminal, plain
 // lines for any other, and a script in tests. All of them write to standard
-// error, end at once when the context does, and take Ctrl-C for "stop", which
-// is errCancelled. So do plain lines with Ctrl-D; survey takes that for Enter,
-// so no default of a question may lead to a change that was not asked for.
+// error, end at once when the context does, and take Ctrl-C and Ctrl-D for
+// "stop", which is errCancelled.
 type Prompter interface {
 	Text(ctx context.Context, q Question) (string, error)
 	// Secret shows nothing of what is typed; with twice it is typed again and
@@ -68,13 +68,12 @@ func (a *app) prompter() (Prompter, error) {
 	kind, _ := a.env("ONSITE_PROMPT")
 	accessible, _ := a.env("ACCESSIBLE")
 	terminal, _ := a.env("TERM")
-	lines := &linePrompter{in: bufio.NewReader(a.io.inFile), out: out, readSecret: func() ([]byte, error) {
-		return term.ReadPassword(int(a.io.inFile.Fd()))
-	}, restore: restoreTerminal(a.io.inFile, out)}
-	if kind == "plain" || accessible != "" || terminal == "dumb" || !surveyWorks(terminal) {
+	lines := &linePrompter{in: bufio.NewReader(a.io.inFile), out: out, restore: restoreTerminal(a.io.inFile, out)}
+	lines.hide = func() (func(), error) { return hideTyping(a.io.inFile) }
+	if kind == "plain" || accessible != "" || !surveyWorks(runtime.GOOS == "windows", terminal) {
 		a.ask = lines
 	} else {
-		a.ask = &surveyPrompter{in: a.io.inFile, out: out, lines: lines}
+		a.ask = &surveyPrompter{linePrompter: lines, in: a.io.inFile, out: out}
 	}
 	return a.ask, nil
 }
@@ -90,6 +89,16 @@ func restoreTerminal(f *os.File, out io.Writer) func() {
 		term.Restore(int(f.Fd()), state) //nolint:errcheck // the last thing done to it
 		fmt.Fprintln(out)                //nolint:errcheck // likewise
 	}
+}
+
+// hideTyping makes the terminal show nothing of what is typed until the function
+// that it returns is called. Every key arrives as it is, Ctrl-C too.
+func hideTyping(f *os.File) (show func(), err error) {
+	state, err := term.MakeRaw(int(f.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	return func() { term.Restore(int(f.Fd()), state) }, nil //nolint:errcheck // nothing can be done
 }
 
 // await runs a prompt that cannot be cancelled by itself. When the context ends

@@ -14,10 +14,12 @@ import (
 // linePrompter asks line by line, without moving the cursor: for dumb
 // terminals, screen readers, tests, and free text everywhere.
 type linePrompter struct {
-	in         *bufio.Reader
-	out        io.Writer
-	readSecret func() ([]byte, error)
-	restore    func()
+	in      *bufio.Reader
+	out     io.Writer
+	restore func() // puts the terminal in order after an interrupt
+	// hide makes the terminal show nothing of what is typed, until the function
+	// that it returns is called.
+	hide func() (show func(), err error)
 }
 
 var errTooMany = errors.New("no usable answer after five tries")
@@ -84,13 +86,38 @@ func (l *linePrompter) Secret(ctx context.Context, q Question, twice bool) ([]by
 func (l *linePrompter) secret(ctx context.Context, label string) ([]byte, error) {
 	fmt.Fprintf(l.out, "%s: ", label)
 	return await(ctx, l.restore, func() ([]byte, error) {
-		value, err := l.readSecret()
+		show, err := l.hide()
+		if err != nil {
+			return nil, errCancelled // the terminal is gone
+		}
+		value, err := l.typed()
+		show()
 		fmt.Fprintln(l.out)
+		return value, err
+	})
+}
+
+// typed reads a line key by key.
+func (l *linePrompter) typed() ([]byte, error) {
+	var line []rune
+	for {
+		key, _, err := l.in.ReadRune()
 		if err != nil {
 			return nil, errCancelled
 		}
-		return value, nil
-	})
+		switch key {
+		case '\r', '\n':
+			return []byte(string(line)), nil
+		case 3, 4: // Ctrl-C, Ctrl-D
+			return nil, errCancelled
+		case 8, 127: // Backspace
+			line = line[:max(len(line)-1, 0)]
+		case 21: // Ctrl-U
+			line = nil
+		default:
+			line = append(line, key)
+		}
+	}
 }
 
 func (l *linePrompter) Choose(ctx context.Context, q Question, options []string) (int, error) {

@@ -125,10 +125,7 @@ func TestQuoteWindows(t *testing.T) {
 // lines is a line prompter that reads what is typed and shows to out.
 func lines(typed string, out *bytes.Buffer) *linePrompter {
 	in := bufio.NewReader(strings.NewReader(typed))
-	return &linePrompter{in: in, out: out, restore: func() {}, readSecret: func() ([]byte, error) {
-		line, err := in.ReadString('\n')
-		return []byte(strings.TrimSuffix(line, "\n")), err
-	}}
+	return &linePrompter{in: in, out: out, restore: func() {}, hide: func() (func(), error) { return func() {}, nil }}
 }
 
 func TestLinePrompter(t *testing.T) {
@@ -157,6 +154,16 @@ func TestLinePrompter(t *testing.T) {
 	}
 	if got, err := lines("one\ntwo\nsame\nsame\n", &out).Secret(t.Context(), Question{Label: "Password"}, true); string(got) != "same" || err != nil {
 		t.Errorf("Secret typed twice = %q, %v", got, err)
+	}
+	for typed, want := range map[string]string{"seä\x7fcret\r": "secret", "oops\x15secret\n": "secret", "\x7f\n": ""} {
+		if got, err := lines(typed, &out).Secret(t.Context(), Question{Label: "Password"}, false); string(got) != want || err != nil {
+			t.Errorf("Secret(%q) = %q, %v, want %q", typed, got, err, want)
+		}
+	}
+	for _, typed := range []string{"sec\x03", "sec\x04ret\n", ""} {
+		if got, err := lines(typed, &out).Secret(t.Context(), Question{Label: "Password"}, false); !errors.Is(err, errCancelled) {
+			t.Errorf("Secret(%q) = %q, %v, want errCancelled", typed, got, err)
+		}
 	}
 	if got, err := lines("9\n2\n", &out).Choose(t.Context(), Question{Label: "Which"}, []string{"a", "b"}); got != 1 || err != nil {
 		t.Errorf("Choose = %d, %v", got, err)

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -88,10 +89,21 @@ authority; the .key file stays on this computer and is never replaced without
 	return cmd
 }
 
+func isWildcard(name string) bool { return strings.Contains(name, "*.") }
+
 var hashes = map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 
 func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag string) bool) (outcome, error) {
-	o.out = cleanPath(o.out)
+	var err error
+	if o.out, err = outFolder(o.out); err != nil {
+		return outcome{}, err
+	}
+	switch {
+	case o.keyFile != "" && given("key"):
+		return outcome{}, usageError("--key makes a new key and --key-file takes one that is there: give one of them")
+	case o.spec.WithApex && !slices.ContainsFunc(append(slices.Clone(o.spec.SANs), o.spec.CommonName), isWildcard) && o.spec.CommonName != "":
+		return outcome{}, usageError("--with-apex is for wildcards, and no name begins with *.")
+	}
 	keySpec, err := csr.ParseKeySpec(o.key)
 	if err != nil {
 		return outcome{}, usageError("--key: %w", err)

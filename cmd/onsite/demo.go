@@ -38,8 +38,12 @@ are those that the other commands run; only the site is simulated.`,
 }
 
 func (a *app) runDemo(ctx context.Context, o *demoOptions) (outcome, error) {
+	dir, err := outFolder(o.out)
+	if err != nil {
+		return outcome{}, err
+	}
 	options := site.DemoOptions{
-		Dir: cleanPath(o.out), HTTP: o.http, HTTPS: o.https, Browser: o.serve, Now: a.now,
+		Dir: dir, HTTP: o.http, HTTPS: o.https, Browser: o.serve, Now: a.now,
 		Step: func(what string) { a.say("... %s", what) },
 	}
 	printed := false

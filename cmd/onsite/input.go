@@ -77,6 +77,15 @@ func unreadable(path string, err error) error {
 	return report.Errorf(report.KindInput, "file.unreadable", remedy, "cannot read %s: %w", path, err)
 }
 
+// outFolder is the folder of --out. An empty one comes from a variable that is
+// not set, and the current folder was not meant.
+func outFolder(path string) (string, error) {
+	if path = cleanPath(path); path == "" {
+		return "", usageError("--out is empty: name a folder; . is the current one")
+	}
+	return path, nil
+}
+
 // cleanPath repairs a path whose closing quote Windows took for part of it:
 // "C:\x\" arrives as C:\x".
 func cleanPath(path string) string {

@@ -66,7 +66,10 @@ together or not at all; a set that was there before is kept beside.`,
 }
 
 func (a *app) runPFXSplit(ctx context.Context, o *pfxSplitOptions) (outcome, error) {
-	o.out = cleanPath(o.out)
+	var err error
+	if o.out, err = outFolder(o.out); err != nil {
+		return outcome{}, err
+	}
 	format := csr.KeyFormat(o.keyFormat)
 	switch {
 	case format != csr.PKCS8 && format != csr.PKCS1:
@@ -89,6 +92,11 @@ func (a *app) runPFXSplit(ctx context.Context, o *pfxSplitOptions) (outcome, err
 	out := outcome{Findings: findings}
 	if report.Failed(findings) {
 		return out, report.Errorf(report.KindFailed, "pfx.split.refused", "", "nothing was written: the certificate does not cover %s", o.host)
+	}
+
+	if worst := report.Worst(findings); a.flags.strict && worst != report.StatusPass && worst != report.StatusSkip {
+		a.say("nothing was written: with --strict, a warning is enough")
+		return out, nil
 	}
 
 	result := newSplitResult(o, set)
@@ -120,6 +128,11 @@ func (a *app) splitPFX(ctx context.Context, o *pfxSplitOptions, data []byte) (*p
 	for try := 0; !given && try < tries && report.HasCode(err, pkcs.CodePFXPassword); try++ {
 		if try > 0 {
 			a.say("That is not the password of %s.", inputName(o.in))
+		}
+		if !o.force && !o.dryRun { // before a person types a password for nothing
+			if err := pkcs.RefuseSet(o.out); err != nil {
+				return nil, nil, err
+			}
 		}
 		if password, err = a.askSecret(ctx, o.password, "the password of "+inputName(o.in), false); err != nil {
 			return nil, nil, err

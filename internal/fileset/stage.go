@@ -157,6 +157,9 @@ func (s *swap) stageFile(f entry, data []byte) error {
 		if err != nil {
 			return err
 		}
+		if f.Had {
+			s.adoptOwner(s.place(f.Name), put)
+		}
 	}
 	if !s.links {
 		return nil
@@ -167,6 +170,20 @@ func (s *swap) stageFile(f entry, data []byte) error {
 		}
 	}
 	return s.do("link links/"+f.Name, func() error { return os.Symlink(linkTo(f.Name), s.in("links", f.Name)) })
+}
+
+// adoptOwner gives a new file the owner of the one that it replaces, where that
+// is allowed and the owner has business in the folder: else a service that reads
+// its key as another user could not after an administrator changed it.
+func (s *swap) adoptOwner(place, put string) {
+	old, err := os.Lstat(place)
+	if err != nil || !old.Mode().IsRegular() || s.foreign(old) {
+		return
+	}
+	if f, err := os.OpenFile(put, os.O_WRONLY, 0); err == nil {
+		copyOwner(f, old)
+		_ = f.Close()
+	}
 }
 
 func (s *swap) stageOld(f entry) error {

@@ -407,6 +407,7 @@ func (s *swap) keep() (string, error) {
 	if err := s.move(old, kept); err != nil {
 		return "", err
 	}
+	_ = setMode(kept, 0o700) // there may be a key in it; the folder above says so too
 	if err := s.sync(previous); err != nil {
 		return kept, err
 	}
