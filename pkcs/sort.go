@@ -45,8 +45,12 @@ func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding,
 	}
 	for _, c := range certs {
 		if c != leaf && c != s.Root && !slices.Contains(s.Intermediates, c) && !sameKey(key, c) {
-			findings = append(findings, report.Skip("chain.aside", name(c),
-				"left aside: it is not part of the chain of "+name(leaf)))
+			f := report.Skip("chain.aside", name(c), "left aside: it is not part of the chain of "+name(leaf))
+			if s.Root == nil {
+				// It may be above what is missing.
+				f.Status, f.Remedy = report.StatusWarn, "bundle the missing issuer with it, and it will find its place if it has one"
+			}
+			findings = append(findings, f)
 		}
 	}
 	return s, findings, nil
