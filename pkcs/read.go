@@ -65,7 +65,10 @@ func readDER(der []byte) (*Bag, error) {
 		return nil, report.Errorf(report.KindInput, "file.is-pfx", "open it with onsite pfx split", "the file is a PFX bundle")
 	}
 	if certs, ok, err := readP7B(der); ok {
-		return &Bag{Certs: certs}, err
+		if err != nil {
+			return nil, err
+		}
+		return &Bag{Certs: certs}, nil
 	}
 	der = firstElement(der)
 	if cert, err := x509.ParseCertificate(der); err == nil {
