@@ -17,6 +17,7 @@ package csr
 import (
 	"crypto"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -83,10 +84,23 @@ type Request struct {
 // and what file systems refuse becomes "_".
 func (r *Request) Stem() string { return Stem(r.Subject.CommonName) }
 
+// isDevice reports whether Windows takes a file name for a device, whatever its
+// ending: CON, NUL, COM1.
+func isDevice(name string) bool {
+	first, _, _ := strings.Cut(strings.ToLower(name), ".")
+	if n := len(first) - 1; n == 3 && first[n] >= '0' && first[n] <= '9' {
+		return first[:n] == "com" || first[:n] == "lpt"
+	}
+	return slices.Contains([]string{"con", "prn", "aux", "nul"}, first)
+}
+
 // Stem turns a common name into part of a file name.
 func Stem(commonName string) string {
 	if rest, ok := strings.CutPrefix(commonName, "*."); ok {
 		commonName = "wildcard." + rest
+	}
+	if isDevice(commonName) {
+		commonName = "_" + commonName
 	}
 	return strings.Map(func(r rune) rune {
 		switch {

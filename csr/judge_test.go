@@ -258,6 +258,10 @@ func TestStem(t *testing.T) {
 		"2001:db8::1":     "2001_db8__1",
 		`..\a/b c`:        ".._a_b_c",
 		"ž":               "_",
+		"con.com":         "_con.com",
+		"COM1":            "_COM1",
+		"console.com":     "console.com",
+		"com.example.com": "com.example.com",
 	} {
 		if got := Stem(name); got != want {
 			t.Errorf("Stem(%q) = %q, want %q", name, got, want)
