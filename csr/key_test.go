@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/pem"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -278,19 +276,7 @@ func TestParseKeySpec(t *testing.T) {
 }
 
 func FuzzDecodeKey(f *testing.F) {
-	seeds, err := filepath.Glob("testdata/*.key")
-	if err != nil || len(seeds) < 5 {
-		f.Fatalf("Glob(testdata/*.key) = %q, %v", seeds, err)
-	}
-	for _, path := range seeds {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		block, _ := pem.Decode(data)
-		if block == nil {
-			f.Fatalf("%s holds no PEM", path)
-		}
+	for _, block := range seeds(f, "testdata/*.key") {
 		f.Add(block.Type, block.Headers["DEK-Info"], block.Bytes)
 	}
 	f.Add("", "", []byte{})

@@ -254,19 +254,7 @@ func TestParseDamaged(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	seeds, err := filepath.Glob("testdata/*.csr")
-	if err != nil || len(seeds) < 5 {
-		f.Fatalf("Glob(testdata/*.csr) = %q, %v", seeds, err)
-	}
-	for _, path := range seeds {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		block, _ := pem.Decode(data)
-		if block == nil {
-			f.Fatalf("%s holds no PEM", path)
-		}
+	for _, block := range seeds(f, "testdata/*.csr") {
 		f.Add(block.Bytes)
 	}
 	f.Add([]byte{})
@@ -281,4 +269,24 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%x).Subject = %q, which holds control characters", der, info.Subject)
 		}
 	})
+}
+
+// seeds returns the PEM blocks of the files that a pattern matches.
+func seeds(f *testing.F, pattern string) []*pem.Block {
+	f.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) < 5 {
+		f.Fatalf("Glob(%s) = %q, %v", pattern, paths, err)
+	}
+	blocks := make([]*pem.Block, len(paths))
+	for i, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if blocks[i], _ = pem.Decode(data); blocks[i] == nil {
+			f.Fatalf("%s holds no PEM", path)
+		}
+	}
+	return blocks
 }

@@ -37,9 +37,12 @@ func (o WriteOptions) Files(r *Request) Paths {
 	return p
 }
 
-// Refuse returns the error that Write would return without Overwrite because a
-// file is there already, or nil.
+// Refuse returns the error that Write would return because a file is there
+// already, or nil.
 func (o WriteOptions) Refuse(r *Request) error {
+	if o.Overwrite {
+		return nil
+	}
 	paths := o.Files(r)
 	names := []string{filepath.Base(paths.Request)}
 	if paths.Key != "" {
@@ -49,26 +52,28 @@ func (o WriteOptions) Refuse(r *Request) error {
 }
 
 // Write signs the request and writes NAME.key and NAME.csr, the key first. The
-// two appear together or not at all. Without Overwrite an existing file of
-// either name is a *report.Error with the code "file.exists".
-func Write(r *Request, key crypto.Signer, o WriteOptions) (Paths, error) {
+// two appear together or not at all. It returns the request as it was written,
+// too. Without Overwrite an existing file of either name is a *report.Error with
+// the code "file.exists".
+func Write(r *Request, key crypto.Signer, o WriteOptions) (paths Paths, request []byte, err error) {
 	der, err := r.Sign(key)
 	if err != nil {
-		return Paths{}, err
+		return Paths{}, nil, err
 	}
-	paths := o.Files(r)
+	request = PEM(der)
+	paths = o.Files(r)
 	var files []fileset.File
 	if !o.KeepKey {
 		encoded, err := EncodeKey(key, PKCS8, o.KeyPassword)
 		if err != nil {
-			return Paths{}, err
+			return Paths{}, nil, err
 		}
 		files = append(files, fileset.File{Name: filepath.Base(paths.Key), Data: encoded, Private: true})
 	}
-	files = append(files, fileset.File{Name: filepath.Base(paths.Request), Data: PEM(der)})
+	files = append(files, fileset.File{Name: filepath.Base(paths.Request), Data: request})
 	paths.Kept, err = fileset.Replace(cmp.Or(o.Dir, "."), files, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
 	if err != nil {
-		return Paths{}, err
+		return Paths{}, nil, err
 	}
-	return paths, nil
+	return paths, request, nil
 }

@@ -30,7 +30,7 @@ func TestWrite(t *testing.T) {
 	r := acme()
 	r.Subject.CommonName = "*.acme.example"
 	key := testKey(t, "ec:p256")
-	paths, err := Write(r, key, WriteOptions{Dir: dir, KeyPassword: []byte(testPassword)})
+	paths, _, err := Write(r, key, WriteOptions{Dir: dir, KeyPassword: []byte(testPassword)})
 	want := Paths{Request: filepath.Join(dir, "wildcard.acme.example.csr"), Key: filepath.Join(dir, "wildcard.acme.example.key")}
 	if err != nil || paths != want {
 		t.Fatalf("Write(…) = %+v, %v, want %+v", paths, err, want)
@@ -65,7 +65,7 @@ func TestWriteRefusesAndKeeps(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			write(t, dir, there, []byte("precious"))
-			_, err := Write(acme(), testKey(t, "ec:p256"), WriteOptions{Dir: dir})
+			_, _, err := Write(acme(), testKey(t, "ec:p256"), WriteOptions{Dir: dir})
 			if err == nil || !bytes.Contains([]byte(err.Error()), []byte(there)) {
 				t.Fatalf("Write over %s: %v, want an error that names it", there, err)
 			}
@@ -73,7 +73,7 @@ func TestWriteRefusesAndKeeps(t *testing.T) {
 				t.Errorf("a refused Write leaves %q", got)
 			}
 			now := func() time.Time { return time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC) }
-			paths, err := Write(acme(), testKey(t, "ec:p256"), WriteOptions{Dir: dir, Overwrite: true, Now: now})
+			paths, _, err := Write(acme(), testKey(t, "ec:p256"), WriteOptions{Dir: dir, Overwrite: true, Now: now})
 			if err != nil || paths.Kept == "" || string(read(t, paths.Kept, there)) != "precious" {
 				t.Errorf("Write(Overwrite) = %+v, %v, want the old %s in Kept", paths, err, there)
 			}
@@ -85,7 +85,7 @@ func TestWriteKeepKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "portal.acme.example.key", []byte("precious"))
-	paths, err := Write(acme(), testKey(t, "ec:p256"), WriteOptions{Dir: dir, KeepKey: true})
+	paths, _, err := Write(acme(), testKey(t, "ec:p256"), WriteOptions{Dir: dir, KeepKey: true})
 	if err != nil || paths != (Paths{Request: filepath.Join(dir, "portal.acme.example.csr")}) {
 		t.Errorf("Write(KeepKey) = %+v, %v", paths, err)
 	}

@@ -30,3 +30,14 @@ func Describe(c *x509.Certificate) Info {
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), IsCA: c.IsCA,
 	}
 }
+
+// DaysLeft counts the whole days until a certificate expires; it is negative
+// once it has.
+func DaysLeft(c *x509.Certificate, now time.Time) int {
+	const day = 24 * time.Hour
+	left := c.NotAfter.Sub(now)
+	if left < 0 {
+		left -= day - 1 // downwards: an hour too late is -1, not 0
+	}
+	return int(left / day)
+}

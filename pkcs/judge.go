@@ -357,14 +357,15 @@ func (r Rules) judgeEach() []report.Finding {
 		}
 		findings = append(findings, weak(c)...)
 	}
-	if !slices.ContainsFunc(findings, func(f report.Finding) bool {
-		return strings.HasPrefix(f.Code, "cert.e") || f.Code == "cert.not-yet-valid"
-	}) {
+	if !slices.ContainsFunc(findings, func(f report.Finding) bool { return slices.Contains(dateCodes, f.Code) }) {
 		findings = append(findings, report.Pass("cert.dates.ok", name(soonest),
 			fmt.Sprintf("good until %s, %s left; nothing above it ends sooner", day(soonest.NotAfter), daysLeft(soonest, now))))
 	}
 	return findings
 }
+
+// dateCodes are the troubles with a certificate's dates.
+var dateCodes = []string{"cert.expired", "cert.not-yet-valid", "cert.expires-soon"}
 
 func expired(c *x509.Certificate) report.Finding {
 	remedy := "renew it: make a new request with onsite csr new; if the date is wrong, check this computer's clock"
@@ -429,7 +430,7 @@ func IsHost(s string) bool {
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
 func daysLeft(c *x509.Certificate, now time.Time) string {
-	n := int(c.NotAfter.Sub(now).Hours() / 24)
+	n := DaysLeft(c, now)
 	if n == 1 {
 		return "1 day"
 	}

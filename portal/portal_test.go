@@ -568,8 +568,8 @@ func TestDaysLeft(t *testing.T) {
 	for after, want := range map[time.Duration]int{
 		0: 0, time.Hour: 0, 24 * time.Hour: 1, 25 * time.Hour: 1, -time.Second: -1, -24 * time.Hour: -1, -25 * time.Hour: -2,
 	} {
-		if got := daysLeft(&x509.Certificate{NotAfter: now.Add(after)}, now); got != want {
-			t.Errorf("daysLeft(%v before the end) = %d, want %d", after, got, want)
+		if got := pkcs.DaysLeft(&x509.Certificate{NotAfter: now.Add(after)}, now); got != want {
+			t.Errorf("DaysLeft(%v before the end) = %d, want %d", after, got, want)
 		}
 	}
 }

@@ -54,16 +54,7 @@ type Certificate struct {
 }
 
 func describe(c *x509.Certificate, now time.Time) Certificate {
-	return Certificate{Info: pkcs.Describe(c), DaysLeft: daysLeft(c, now)}
-}
-
-func daysLeft(c *x509.Certificate, now time.Time) int {
-	const day = 24 * time.Hour
-	left := c.NotAfter.Sub(now)
-	if left < 0 {
-		left -= day - 1 // downwards: an hour too late is -1, not 0
-	}
-	return int(left / day)
+	return Certificate{Info: pkcs.Describe(c), DaysLeft: pkcs.DaysLeft(c, now)}
 }
 
 func describeTLS(s *tls.ConnectionState) *TLS {

@@ -186,7 +186,7 @@ func (d *demo) request(context.Context) error {
 	if d.key, err = csr.GenerateKey(csr.DefaultKey); err != nil {
 		return err
 	}
-	paths, err := csr.Write(request, d.key, csr.WriteOptions{Dir: filepath.Join(d.Dir, demoRequest), Now: d.options.Now})
+	paths, _, err := csr.Write(request, d.key, csr.WriteOptions{Dir: filepath.Join(d.Dir, demoRequest), Now: d.options.Now})
 	if err != nil {
 		return err
 	}

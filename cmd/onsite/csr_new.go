@@ -206,10 +206,8 @@ func (a *app) writeCSR(o *csrNewOptions, request *csr.Request, key crypto.Signer
 	}
 	out := outcome{Result: &result, Findings: findings}
 	if o.dryRun {
-		if !o.force {
-			if err := w.Refuse(request); err != nil {
-				return outcome{Findings: findings}, err
-			}
+		if err := w.Refuse(request); err != nil {
+			return outcome{Findings: findings}, err
 		}
 		out.Text = func(p *printer) {
 			if o.stdout {
@@ -219,17 +217,11 @@ func (a *app) writeCSR(o *csrNewOptions, request *csr.Request, key crypto.Signer
 		}
 		return out, nil
 	}
-	paths, err := csr.Write(request, key, w)
+	paths, pem, err := csr.Write(request, key, w)
 	if err != nil {
-		out.Result = nil
-		return out, err
+		return outcome{Findings: findings}, err
 	}
-	result.Paths = paths
-	pem, err := os.ReadFile(paths.Request)
-	if err != nil {
-		return out, unreadable(paths.Request, err)
-	}
-	result.PEM = string(pem)
+	result.Paths, result.PEM = paths, string(pem)
 	out.Text = func(p *printer) {
 		if o.stdout {
 			p.raw(pem)

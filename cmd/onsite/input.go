@@ -54,10 +54,20 @@ func readFile(path string) ([]byte, error) {
 	return limited(f, path)
 }
 
-func limited(r io.Reader, name string) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, pkcs.MaxSize+1))
+// atMostBytes reads one byte more than most at the most, so that the caller sees
+// when there is too much.
+func atMostBytes(r io.Reader, name string, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
 		return nil, unreadable(name, err)
+	}
+	return data, nil
+}
+
+func limited(r io.Reader, name string) ([]byte, error) {
+	data, err := atMostBytes(r, name, pkcs.MaxSize)
+	if err != nil {
+		return nil, err
 	}
 	if len(data) > pkcs.MaxSize {
 		return nil, report.Errorf(report.KindInput, "file.too-large", "name the certificate file itself",

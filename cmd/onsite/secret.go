@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -75,7 +74,7 @@ func (a *app) secretFile(ctx context.Context, s secretFlags) ([]byte, error) {
 		if err := a.takeStdin(flag); err != nil {
 			return nil, err
 		}
-		return interruptible(ctx, func() ([]byte, error) { return readSecret(a.io.in, "standard input") })
+		return interruptible(ctx, func() ([]byte, error) { return atMostBytes(a.io.in, "standard input", maxSecret) })
 	}
 	return interruptible(ctx, func() ([]byte, error) {
 		f, err := os.Open(cleanPath(s.file))
@@ -83,16 +82,8 @@ func (a *app) secretFile(ctx context.Context, s secretFlags) ([]byte, error) {
 			return nil, unreadable(s.file, err)
 		}
 		defer f.Close()
-		return readSecret(f, s.file)
+		return atMostBytes(f, s.file, maxSecret)
 	})
-}
-
-func readSecret(r io.Reader, name string) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
-	if err != nil {
-		return nil, unreadable(name, err)
-	}
-	return data, nil
 }
 
 // takeStdin makes sure that standard input is read for one thing only.

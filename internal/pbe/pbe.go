@@ -47,6 +47,14 @@ var (
 	ErrUnsupported = errors.New("unsupported encryption")
 )
 
+// damaged wraps what is not yet one of this package's errors.
+func damaged(err error) error {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnsupported) || errors.Is(err, ErrPassword) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
 // Password is a password in the two forms in which the schemes take it.
 type Password struct {
 	text []byte // for PBES1 and PBES2 of RFC 8018

@@ -7,7 +7,6 @@ import (
 	"crypto/rc4"  //nolint:gosec // G503: likewise
 	"crypto/sha1" //nolint:gosec // G505: likewise
 	"encoding/asn1"
-	"errors"
 	"hash"
 
 	"onsite/internal/ber"
@@ -171,8 +170,4 @@ func addToBlocks(input, b []byte) {
 			carry >>= 8
 		}
 	}
-}
-
-func isOurs(err error) bool {
-	return errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnsupported) || errors.Is(err, ErrPassword)
 }

@@ -255,11 +255,3 @@ func deriveScrypt(parts []ber.Element, salt []byte, size int, p Password) ([]byt
 	}
 	return key, nil
 }
-
-// damaged wraps what is not yet one of this package's errors.
-func damaged(err error) error {
-	if isOurs(err) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrDamaged, err)
-}
