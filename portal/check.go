@@ -311,8 +311,10 @@ func parseURL(text string) (*url.URL, error) {
 }
 
 // tidy gives a URL the form in which two of the same page are equal: the host
-// in lower case and A-labels, a path, no port that goes without saying.
+// in lower case and A-labels, a path, no port that goes without saying, a query
+// that can stand in a request line.
 func tidy(u *url.URL) {
+	u.RawQuery = escapeQuery(u.RawQuery)
 	if u.Path == "" {
 		u.Path = "/"
 	}
@@ -324,6 +326,20 @@ func tidy(u *url.URL) {
 		host += ":" + port
 	}
 	u.Host = host
+}
+
+// escapeQuery escapes what RFC 3986 does not allow in a query and url.Parse lets
+// through: spaces and what is not ASCII.
+func escapeQuery(query string) string {
+	var b strings.Builder
+	for _, c := range []byte(query) {
+		if c <= ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 func wrongURL(text string, err error) *report.Error {
