@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"time"
 
-	"onsite/csr"
 	"onsite/internal/dn"
 )
 
@@ -26,7 +25,7 @@ type Info struct {
 func Describe(c *x509.Certificate) Info {
 	return Info{
 		Name: name(c), Subject: dn.String(c.RawSubject), Issuer: dn.String(c.RawIssuer), Names: hostNames(c),
-		Serial: c.SerialNumber.Text(16), SHA256: Fingerprint(c), SPKISHA256: csr.Fingerprint(c.PublicKey),
+		Serial: c.SerialNumber.Text(16), SHA256: Fingerprint(c), SPKISHA256: spkiFingerprint(c),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), IsCA: c.IsCA,
 	}
 }

@@ -48,16 +48,19 @@ func (r Rules) warnDays() int {
 // not used: the set's own root is taken as trusted.
 func (s *Installed) Judge(r Rules) []report.Finding {
 	leaf := s.Cert[0]
-	if !sameKey(s.Key, leaf) {
+	if s.Key != nil && !SameKey(s.Key, leaf) {
 		detail := fmt.Sprintf("the key does not belong to the first certificate of %s (%s)", CertFile, name(leaf))
 		remedy := "put the key there that the request was made with"
-		if i := slices.IndexFunc(s.Cert, func(c *x509.Certificate) bool { return sameKey(s.Key, c) }); i > 0 {
+		if i := slices.IndexFunc(s.Cert, func(c *x509.Certificate) bool { return SameKey(s.Key, c) }); i > 0 {
 			remedy = fmt.Sprintf("the key belongs to certificate %d of %s: put that one first, or run onsite pfx split again", i+1, CertFile)
 		}
 		return []report.Finding{report.Fail("set.key.mismatch", KeyFile, detail, remedy)}
 	}
-	findings := []report.Finding{report.Pass("set.key.matches", KeyFile,
-		fmt.Sprintf("%s, belongs to the certificate of %s", csr.DescribeKey(s.Key.Public()), name(leaf)))}
+	var findings []report.Finding
+	if s.Key != nil {
+		findings = append(findings, report.Pass("set.key.matches", KeyFile,
+			fmt.Sprintf("%s, belongs to the certificate of %s", csr.DescribeKey(s.Key.Public()), name(leaf))))
+	}
 	r.judged = unique(append(slices.Clone(s.Cert), s.Root...))
 	findings = append(findings, r.judgeEach()...)
 	switch {
@@ -74,17 +77,33 @@ func (s *Installed) Judge(r Rules) []report.Finding {
 // is a fail; all else that Installed.Judge would call one is a warning here, for
 // a set is sorted out before its time comes, and after.
 func (s *Set) Judge(r Rules) []report.Finding {
-	i := Installed{Key: s.Key, Cert: append([]*x509.Certificate{s.Leaf}, s.Intermediates...), Root: slices.Clone(s.Intermediates)}
-	if s.Root != nil {
-		i.Root = append(i.Root, s.Root)
+	if s.Leaf == nil {
+		return s.judgePart(r)
 	}
+	i := Installed{Key: s.Key, Cert: s.CertFile(), Root: s.RootFile()}
 	findings := i.Judge(r)
 	for n, f := range findings {
 		if f.Status == report.StatusFail && f.Code != "cert.name.mismatch" {
 			findings[n].Status = report.StatusWarn
 		}
 	}
+	if s.Key == nil {
+		findings = append([]report.Finding{report.Warn("set.key.missing", name(s.Leaf), "there is no private key, so a server cannot use the certificate yet",
+			"put the key that the request was made with into "+KeyFile+", or name it with --key")}, findings...)
+	}
 	return findings
+}
+
+// judgePart says what a set without a leaf lacks.
+func (s *Set) judgePart(r Rules) []report.Finding {
+	if s.Key != nil {
+		return []report.Finding{report.Warn("set.certificate.missing", csr.DescribeKey(s.Key.Public()),
+			"there is no certificate for the private key", "name the file too in which the authority sent it")}
+	}
+	findings := []report.Finding{report.Warn("set.leaf.missing", names(s.Intermediates),
+		"these are certificates of authorities alone: the site's own is missing", "name the file too in which the authority sent it")}
+	r.judged = s.Intermediates
+	return append(findings, r.judgeEach()...)
 }
 
 // judgeLoaders looks at the chain as the two kinds of server program send it:

@@ -199,7 +199,7 @@ func read1(t testing.TB, dir, name string) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bag.Certs[0]
+	return bag.Certs[0].Certificate
 }
 
 func TestInstalledJudge(t *testing.T) {

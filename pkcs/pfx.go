@@ -3,7 +3,6 @@ package pkcs
 import (
 	"crypto"
 	"crypto/x509"
-	"strings"
 
 	"software.sslmate.com/src/go-pkcs12"
 
@@ -34,32 +33,11 @@ func IsPFX(data []byte) bool {
 	return len(content) > 4 && content[0] == 0x02 && content[1] == 1 && content[2] == 3 && content[3] == 0x30
 }
 
-// notPFX says what the file is instead, as far as that can be told.
-func notPFX(data []byte) error {
-	bag, err := Read(data)
-	if err != nil {
-		return report.Errorf(report.KindInput, "pfx.not-pfx", "name the .pfx or .p12 file that was exported or sent",
-			"this is not a PFX file: %w", err)
-	}
-	var holds []string
-	if len(bag.Certs) > 0 {
-		holds = append(holds, "certificates")
-	}
-	if len(bag.Requests) > 0 {
-		holds = append(holds, "a certificate request")
-	}
-	if len(bag.Keys) > 0 {
-		holds = append(holds, "a private key")
-	}
-	return report.Errorf(report.KindInput, "pfx.not-pfx", "name the .pfx or .p12 file that was exported or sent",
-		"this is not a PFX file: it holds %s", strings.Join(holds, " and "))
-}
-
 // EncodePFX bundles a key, its certificate and the certificates above it, as
 // OpenSSL 3, Java, NSS and Windows from Server 2019 on read it: AES-256,
 // PBKDF2, SHA-256. It refuses a certificate that does not fit the key.
 func EncodePFX(key crypto.Signer, leaf *x509.Certificate, chain []*x509.Certificate, password []byte) ([]byte, error) {
-	if !sameKey(key, leaf) {
+	if !SameKey(key, leaf) {
 		return nil, report.Errorf(report.KindInput, "set.key.mismatch", "use the key that the request was made with",
 			"the private key does not belong to the certificate %s", name(leaf))
 	}

@@ -8,14 +8,14 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
-	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"hash"
+	"unicode/utf8"
 
 	"onsite/internal/ber"
+	"onsite/internal/dn"
 	"onsite/internal/pbe"
 	"onsite/report"
 )
@@ -34,8 +34,12 @@ var (
 	oidKeyBag      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 1}
 	oidShroudedBag = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 2}
 	oidCertBag     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 3}
+	oidCRLBag      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 4}
 	oidSafeBag     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 6}
 	oidX509        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 22, 1}
+	oidX509CRL     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 23, 1}
+
+	oidFriendlyName = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 20}
 
 	oidPBMAC1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
 )
@@ -55,24 +59,19 @@ var digests = []struct {
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 6}, sha512.New512_256},
 }
 
-// ReadPFX opens a PFX file (PKCS#12, RFC 7292). The errors tell a wrong
-// password, a damaged file and unsupported protection apart.
-func ReadPFX(data, password []byte) (*Bag, error) {
-	if !IsPFX(data) {
-		der, ok := bareBase64(plainText(data)) // as some portals and mail programs hand it out
-		if !ok || !IsPFX(der) {
-			return nil, notPFX(data)
-		}
-		data = der
-	}
-	bag, err := readPFX(data, password)
-	if err != nil {
-		return nil, pfxError(err, len(password) > 0)
-	}
-	return bag, nil
+// pfxBag is what a bundle holds, in its order.
+type pfxBag struct{ certs, crls, keys []pfxItem }
+
+// pfxItem is one thing in a bundle with its friendly name. A key is PKCS#8, and
+// still encrypted when the file's password does not open it.
+type pfxItem struct {
+	der   []byte
+	alias string
 }
 
-func readPFX(data, password []byte) (*Bag, error) {
+// readPFX opens a PFX file (PKCS#12, RFC 7292) with the first password that does
+// it. The error wraps one of packages ber and pbe.
+func readPFX(data []byte, passwords [][]byte) (*pfxBag, error) {
 	top, rest, err := ber.Parse(data)
 	if err != nil {
 		return nil, err
@@ -88,21 +87,17 @@ func readPFX(data, password []byte) (*Bag, error) {
 	if err != nil {
 		return nil, err
 	}
-	// With an empty password, programs differ in whether there is one at all.
-	passwords := []pbe.Password{pbe.NewPassword(password)}
-	if len(password) == 0 {
-		passwords = append(passwords, passwords[0].Absent())
-	}
+	candidates := pfxPasswords(passwords)
 	verified := len(parts) > 2
 	if verified {
-		right, err := verifyMAC(parts[2], safe, passwords)
+		right, err := verifyMAC(parts[2], safe, candidates)
 		if err != nil {
 			return nil, err
 		}
-		passwords = []pbe.Password{right}
+		candidates = []pbe.Password{right}
 	}
-	for _, p := range passwords {
-		r := safeReader{password: p, verified: verified, bag: &Bag{}}
+	for _, p := range candidates {
+		r := safeReader{password: p, verified: verified, bag: &pfxBag{}}
 		if err = r.readSafe(safe); err == nil {
 			return r.bag, nil
 		}
@@ -111,6 +106,28 @@ func readPFX(data, password []byte) (*Bag, error) {
 		}
 	}
 	return nil, err
+}
+
+// pfxPasswords returns the ways in which programs take passwords. OpenSSL before
+// 1.1 took every byte for a character, so that what is UTF-8 today was Latin-1
+// there. An empty password is one or none at all, in which programs differ.
+func pfxPasswords(passwords [][]byte) []pbe.Password {
+	var list []pbe.Password
+	for _, p := range passwords {
+		if len(p) == 0 {
+			continue
+		}
+		list = append(list, pbe.NewPassword(p))
+		if bytes.ContainsFunc(p, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			runes := make([]rune, len(p))
+			for i, b := range p {
+				runes[i] = rune(b)
+			}
+			list = append(list, pbe.NewPassword([]byte(string(runes))))
+		}
+	}
+	empty := pbe.NewPassword(nil)
+	return append(list, empty, empty.Absent())
 }
 
 // authenticatedSafe returns the bytes of the AuthenticatedSafe as they were
@@ -254,7 +271,7 @@ func pbmac1(algorithm []ber.Element, safe []byte) (func(pbe.Password) ([]byte, e
 type safeReader struct {
 	password pbe.Password
 	verified bool // the checksum came out right with the password
-	bag      *Bag
+	bag      *pfxBag
 	depth    int
 }
 
@@ -337,7 +354,7 @@ func (r *safeReader) readBags(contents ber.Element) error {
 	for _, b := range bags {
 		oid, value, err := contentInfo(b)
 		if err == nil {
-			err = r.readBag(oid, value)
+			err = r.readBag(oid, value, friendlyName(b))
 		}
 		if err != nil {
 			return err
@@ -346,30 +363,57 @@ func (r *safeReader) readBags(contents ber.Element) error {
 	return nil
 }
 
-// readBag reads one SafeBag (RFC 7292, section 4.2). CRLs and secrets are passed
-// over.
-func (r *safeReader) readBag(oid asn1.ObjectIdentifier, value ber.Element) error {
+// readBag reads one SafeBag (RFC 7292, section 4.2). Secrets are passed over.
+func (r *safeReader) readBag(oid asn1.ObjectIdentifier, value ber.Element, alias string) error {
 	switch {
 	case oid.Equal(oidKeyBag):
-		r.bag.Keys = append(r.bag.Keys, &pem.Block{Type: "PRIVATE KEY", Bytes: value.Full})
+		r.bag.keys = append(r.bag.keys, pfxItem{value.Full, alias})
 	case oid.Equal(oidShroudedBag):
 		der, err := r.openKey(value)
 		if err != nil {
 			return err
 		}
-		r.bag.Keys = append(r.bag.Keys, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		r.bag.keys = append(r.bag.keys, pfxItem{der, alias})
 	case oid.Equal(oidCertBag):
-		return r.readCert(value)
+		return readInner(value, oidX509, alias, &r.bag.certs)
+	case oid.Equal(oidCRLBag):
+		return readInner(value, oidX509CRL, alias, &r.bag.crls)
 	case oid.Equal(oidSafeBag):
 		return r.readBags(value)
 	}
 	return nil
 }
 
-// errKeyPassword is a key with another password than the file's, which keytool
-// can make.
-var errKeyPassword = errors.New("the key has another password than the file")
+// friendlyName returns the attribute of that name (RFC 2985, section 5.5.1) of a
+// SafeBag, or "". What is wrong with attributes is no reason to refuse the bag.
+func friendlyName(bag ber.Element) string {
+	parts, err := bag.Sequence(3)
+	if err != nil {
+		return ""
+	}
+	attributes, err := parts[2].Children()
+	if err != nil {
+		return ""
+	}
+	for _, a := range attributes {
+		fields, err := a.Sequence(2)
+		if err != nil {
+			continue
+		}
+		if oid, err := fields[0].OID(); err != nil || !oid.Equal(oidFriendlyName) {
+			continue
+		}
+		if values, err := fields[1].Children(); err == nil && len(values) > 0 {
+			text, _ := dn.Text(asn1.RawValue{Tag: values[0].Tag, Bytes: values[0].Content})
+			return text
+		}
+	}
+	return ""
+}
 
+// openKey decrypts a key. One that has another password than the file, which
+// keytool can make, and one whose cipher is not known come out as they are: the
+// rest of the file is of use all the same.
 func (r *safeReader) openKey(info ber.Element) ([]byte, error) {
 	der, err := pbe.OpenInfo(info, r.password)
 	if err == nil {
@@ -378,35 +422,29 @@ func (r *safeReader) openKey(info ber.Element) ([]byte, error) {
 			err = pbe.ErrPassword
 		}
 	}
-	if r.verified && errors.Is(err, pbe.ErrPassword) {
-		return nil, errKeyPassword
+	if r.verified && errors.Is(err, pbe.ErrPassword) || errors.Is(err, pbe.ErrUnsupported) {
+		return info.Full, nil
 	}
 	return der, err
 }
 
-func (r *safeReader) readCert(value ber.Element) error {
+// readInner reads what a CertBag and a CRLBag have in common: a kind, and bytes.
+// Another kind than X.509 is passed over.
+func readInner(value ber.Element, want asn1.ObjectIdentifier, alias string, list *[]pfxItem) error {
 	kind, content, err := contentInfo(value)
-	if err != nil || !kind.Equal(oidX509) {
-		return err // another kind than X.509 is passed over
-	}
-	der, err := content.Octets()
-	if err != nil {
+	if err != nil || !kind.Equal(want) {
 		return err
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return fmt.Errorf("%w: certificate %d: %w", pbe.ErrUnsupported, len(r.bag.Certs)+1, err)
+	der, err := content.Octets()
+	if err == nil {
+		*list = append(*list, pfxItem{der, alias})
 	}
-	r.bag.Certs = append(r.bag.Certs, cert)
-	return nil
+	return err
 }
 
 // pfxError turns what the reader met into words.
 func pfxError(err error, withPassword bool) error {
 	switch {
-	case errors.Is(err, errKeyPassword):
-		return report.Errorf(report.KindInput, "pfx.key.password", "export the bundle again with one password for all of it",
-			"the key in the PFX file has another password than the file")
 	case errors.Is(err, pbe.ErrPassword) && !withPassword:
 		return report.Errorf(report.KindInput, CodePFXPassword, "give its password with --password-file or --password-env",
 			"the PFX file has a password")

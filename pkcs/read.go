@@ -2,17 +2,10 @@ package pkcs
 
 import (
 	"bytes"
-	"crypto/x509"
-	"encoding/base64"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
-	"strings"
-
-	"golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
 
 	"onsite/csr"
 	"onsite/internal/ber"
@@ -22,244 +15,311 @@ import (
 // MaxSize is the size in bytes above which a file is no certificate file.
 const MaxSize = 16 << 20
 
-// Read finds certificates, requests and private keys in PEM, also inside other
-// text, in DER, and in P7B. It goes by content alone. The error is a *report.Error of
-// KindInput; a PFX file has the code "file.is-pfx".
-func Read(data []byte) (*Bag, error) {
-	if len(data) > MaxSize {
-		return nil, report.Errorf(report.KindInput, "file.too-large", "name the certificate file itself",
+// Read finds certificates, requests, private keys and revocation lists in any
+// file: PEM, also inside other text, DER, bare base64, P7B, PFX, JKS, and an
+// archive (ZIP) of these. It goes by content alone.
+//
+// The passwords are tried in turn on everything that has one; an empty one is
+// tried always. A bundle that none of them opens is an error, a single key that
+// none opens is a Key with Err. The error is a *report.Error of KindInput, and
+// tells a wrong password, a damaged file and unsupported protection apart.
+func Read(data []byte, passwords ...[]byte) (*Bag, error) {
+	r := &reader{passwords: passwords, bag: &Bag{}}
+	if err := r.file(data); err != nil {
+		return nil, err
+	}
+	return r.bag, nil
+}
+
+// reader collects what one file holds.
+type reader struct {
+	passwords [][]byte
+	bag       *Bag
+	path      string // in an archive
+	depth     int    // of files in files
+	unpacked  int    // bytes that archives gave so far
+	opened    int    // keys that passwords were tried on
+}
+
+// maxDepth bounds files in files: base64 of an archive of bundles has three.
+const maxDepth = 4
+
+// file reads a whole file, or one in an archive.
+func (r *reader) file(data []byte) error {
+	if r.depth++; r.depth > maxDepth {
+		return report.Errorf(report.KindInput, "file.unknown", "unpack it and name the file that is meant", "files are packed into files more than %d deep", maxDepth)
+	}
+	defer func() { r.depth-- }()
+	switch {
+	case len(data) > MaxSize:
+		return report.Errorf(report.KindInput, "file.too-large", "name the certificate file itself",
 			"the file has %d bytes, and certificate files have at most %d", len(data), MaxSize)
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, report.Errorf(report.KindInput, "file.empty", "copy or download the file again", "the file is empty")
-	}
-	if bytes.HasPrefix(data, []byte("PK\x03\x04")) {
-		return nil, report.Errorf(report.KindInput, "file.unknown", "take the files out of the archive and name the one that is meant",
-			"the file is a ZIP archive")
+	case len(bytes.TrimSpace(data)) == 0:
+		return report.Errorf(report.KindInput, "file.empty", "copy or download the file again", "the file is empty")
+	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
+		return r.zip(data)
+	case isJKS(data):
+		return r.jks(data)
 	}
 	text := plainText(data)
 	// Text may begin with "0", the byte that DER begins with.
 	if data[0] == 0x30 && !marker.MatchString(text) {
-		return readDER(data)
+		return r.der(data)
 	}
-	bag, err := readPEM(text)
-	if err != nil || bag != nil {
-		return bag, err
+	found, err := r.pem(text)
+	if err != nil || found {
+		return err
 	}
-	if der, ok := bareBase64(text); ok && der[0] == 0x30 {
-		return readDER(der)
+	if packed, ok := bareBase64(text); ok {
+		return r.file(packed)
 	}
-	return nil, errUnknown("")
+	return errUnknown("")
 }
 
 func errUnknown(only string) error {
 	return report.Errorf(report.KindInput, "file.unknown",
-		"name a PEM or DER file with a certificate, a request or a key",
+		"name a file with a certificate, a request or a key",
 		"there is no certificate, request or key in the file%s", only)
 }
 
-// readDER tells a certificate, a request, a key and a PFX apart by trying. What
-// follows the first value, such as a line break, is not looked at.
-func readDER(der []byte) (*Bag, error) {
-	if IsPFX(der) {
-		return nil, report.Errorf(report.KindInput, "file.is-pfx", "open it with onsite pfx split", "the file is a PFX bundle")
-	}
-	if certs, ok, err := readP7B(der); ok {
-		if err != nil {
-			return nil, err
+func (r *reader) origin(form string) Origin { return Origin{Path: r.path, Form: form} }
+
+// der reads one DER value or several in a row, as "copy /b" puts them together.
+// What follows and is none, such as a line break, is passed over.
+func (r *reader) der(data []byte) error {
+	for n := 0; ; n++ {
+		rest, err := r.element(data, FormDER)
+		if err != nil && n == 0 {
+			return err
 		}
-		return &Bag{Certs: certs}, nil
+		if err != nil || len(rest) == 0 || rest[0] != 0x30 {
+			return nil
+		}
+		data = rest
 	}
-	der = firstElement(der)
-	if cert, err := x509.ParseCertificate(der); err == nil {
-		return &Bag{Certs: []*x509.Certificate{cert}}, nil
-	}
-	if _, err := x509.ParseCertificateRequest(der); err == nil {
-		return &Bag{Requests: [][]byte{der}}, nil
-	}
-	if t := csr.KeyType(der); t != "" {
-		return &Bag{Keys: []*pem.Block{{Type: t, Bytes: der}}}, nil
-	}
-	return nil, report.Errorf(report.KindInput, "file.damaged", "copy or download the file again",
-		"the file begins like a DER file, but is no whole certificate, request or key")
 }
 
-// plainText undoes what editors and shells do to text: UTF-16 (PowerShell's
-// redirection), byte-order marks, lines that end in CR alone.
-func plainText(data []byte) string {
-	decoder := unicode.BOMOverride(transform.Nop)
-	switch {
-	case len(data) < 2:
-	case data[0] != 0 && data[1] == 0:
-		decoder = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewDecoder()
-	case data[0] == 0 && data[1] != 0:
-		decoder = unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM).NewDecoder()
+// element tells a PFX, a P7B, a key, a request, a revocation list and a
+// certificate apart by their layouts, and returns what stands behind.
+func (r *reader) element(data []byte, form string) (rest []byte, err error) {
+	if IsPFX(data) {
+		return nil, r.pfx(data)
 	}
-	if decoded, _, err := transform.Bytes(decoder, data); err == nil {
-		data = decoded
-	}
-	return strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
-}
-
-// marker matches the lines around a PEM block wherever they stand: also
-// indented, and glued to the one before. encoding/pem finds none of those.
-var marker = regexp.MustCompile(`-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----`)
-
-// readPEM returns nil and no error when there is no PEM block at all.
-func readPEM(text string) (*Bag, error) {
-	bag := &Bag{}
-	var labels []string
-	for {
-		begin := marker.FindStringSubmatchIndex(text)
-		if begin == nil {
-			break
-		}
-		if text[begin[2]:begin[3]] != "BEGIN" {
-			text = text[begin[1]:]
-			continue
-		}
-		label := text[begin[4]:begin[5]]
-		text = text[begin[1]:]
-		end := strings.Index(text, "-----END "+label+"-----")
-		next := strings.Index(text, "-----BEGIN ")
-		if end < 0 || (next >= 0 && next < end) {
-			return nil, report.Errorf(report.KindInput, "pem.cut", "copy the whole text again, from the BEGIN line to the END line",
-				"the END line of a %s block is missing", label)
-		}
-		block, err := pemBlock(label, text[:end])
-		if err != nil {
-			return nil, err
-		}
-		if err := bag.add(block); err != nil {
-			return nil, err
-		}
-		text = text[end:]
-		if !slices.Contains(labels, label) {
-			labels = append(labels, label)
-		}
-	}
-	switch {
-	case len(labels) == 0:
-		return nil, nil
-	case len(bag.Certs)+len(bag.Requests)+len(bag.Keys) == 0:
-		return nil, errUnknown(", only " + strings.Join(labels, ", "))
-	}
-	return bag, nil
-}
-
-// pemBlock decodes what stands between two markers: headers, which are the lines
-// with a colon, and base64.
-func pemBlock(label, body string) (*pem.Block, error) {
-	block := &pem.Block{Type: label, Headers: map[string]string{}}
-	var encoded strings.Builder
-	for line := range strings.SplitSeq(body, "\n") {
-		if k, v, ok := strings.Cut(line, ":"); ok {
-			block.Headers[strings.TrimSpace(k)] = strings.TrimSpace(v)
-		} else {
-			encoded.WriteString(line)
-		}
-	}
-	der, err := decodeBase64(encoded.String())
+	e, rest, err := ber.Parse(data)
 	if err != nil {
-		return nil, report.Errorf(report.KindInput, "pem.damaged", "copy the whole text again, from the BEGIN line to the END line",
-			"the text of a %s block is damaged: %w", label, err)
+		return nil, errDamagedDER(err)
 	}
-	block.Bytes = der
-	return block, nil
-}
-
-func decodeBase64(s string) ([]byte, error) {
-	s = strings.Map(func(r rune) rune {
-		switch r {
-		case ' ', '\t', '\n', '\v', '\f', '\u00a0':
-			return -1
+	switch kind := layout(e); {
+	case kind == layoutP7B:
+		return rest, r.p7b(e)
+	case kind == layoutCerts:
+		return rest, r.certSequence(e)
+	case kind == layoutCRL:
+		r.bag.CRLs = append(r.bag.CRLs, CRL{e.Full, r.origin(form)})
+		return rest, nil
+	case kind == layoutRequest:
+		if _, err := csr.Parse(e.Full); err != nil {
+			return rest, err
 		}
-		return r
-	}, s)
-	return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
-}
-
-// bareBase64 decodes text that is nothing but base64: a block that lost its
-// markers.
-func bareBase64(text string) ([]byte, bool) {
-	der, err := decodeBase64(text)
-	return der, err == nil && len(der) > 16
-}
-
-// readP7B reads the certificates of a P7B file, which is SignedData of PKCS#7
-// without content (RFC 2315, section 9.1); what else is in it is passed over. ok
-// is false for anything that does not begin like one.
-func readP7B(data []byte) (certs []*x509.Certificate, ok bool, err error) {
-	top, _, err := ber.Parse(data)
-	if err != nil {
-		return nil, false, nil //nolint:nilerr // not ASN.1: others will say so
+		r.bag.Requests = append(r.bag.Requests, Request{e.Full, r.origin(form)})
+		return rest, nil
+	case kind == layoutCert:
+		return rest, r.cert(e.Full, r.origin(form))
 	}
-	oid, content, err := contentInfo(top)
+	if t := csr.KeyType(e.Full); t != "" {
+		r.key(&pem.Block{Type: t, Bytes: e.Full}, r.origin(form))
+		return rest, nil
+	}
+	return nil, errDamagedDER(nil)
+}
+
+func errDamagedDER(cause error) error {
+	const message = "the file begins like a DER file, but is no whole certificate, request or key"
+	if cause != nil {
+		return report.Errorf(report.KindInput, "file.damaged", "copy or download the file again", message+": %w", cause)
+	}
+	return report.Errorf(report.KindInput, "file.damaged", "copy or download the file again", message)
+}
+
+// What an ASN.1 value can be, by its layout.
+const (
+	layoutOther = iota
+	layoutP7B
+	layoutCerts // a sequence of certificates: Java's PkiPath
+	layoutCert
+	layoutRequest
+	layoutCRL
+)
+
+// layout tells by the outermost values alone. A certificate, a request and a
+// revocation list are all a SEQUENCE of something signed, an algorithm and a BIT
+// STRING (RFC 5280, sections 4.1 and 5.1; RFC 2986, section 4.2).
+func layout(e ber.Element) int {
+	parts, err := e.Sequence(1)
+	if err != nil {
+		return layoutOther
+	}
+	if oid, err := parts[0].OID(); err == nil && oid.Equal(oidSignedData) {
+		return layoutP7B
+	}
+	if isSigned(parts) {
+		return signedLayout(parts[0])
+	}
+	if inner, err := parts[0].Sequence(3); err == nil && isSigned(inner) && signedLayout(inner[0]) == layoutCert {
+		return layoutCerts
+	}
+	return layoutOther
+}
+
+func isSigned(parts []ber.Element) bool {
+	return len(parts) == 3 && parts[0].Is(asn1.TagSequence) && parts[1].Is(asn1.TagSequence) && parts[2].Is(asn1.TagBitString)
+}
+
+// signedLayout looks at what was signed. Behind an optional version, a
+// certificate has a serial number, an algorithm, issuer, validity, subject, key;
+// a request has subject, key and the tag 0; a revocation list has an algorithm,
+// issuer and a time.
+func signedLayout(tbs ber.Element) int {
+	fields, err := tbs.Children()
+	if err != nil || len(fields) < 3 {
+		return layoutOther
+	}
+	if fields[0].IsContext(0) || fields[0].Is(asn1.TagInteger) && fields[1].Is(asn1.TagSequence) && len(fields) >= 6 {
+		return layoutCert
+	}
+	if fields[0].Is(asn1.TagInteger) && len(fields) <= 4 && (len(fields) == 3 || fields[3].IsContext(0)) {
+		return layoutRequest
+	}
+	for _, f := range fields[2:min(len(fields), 5)] {
+		if f.Is(asn1.TagUTCTime) || f.Is(asn1.TagGeneralizedTime) {
+			return layoutCRL
+		}
+	}
+	return layoutOther
+}
+
+// cert adds a certificate that is in DER.
+func (r *reader) cert(der []byte, from Origin) error {
+	c, unparsed, err := parseCert(der)
+	if err != nil {
+		return report.Errorf(report.KindInput, "cert.damaged", "copy or download the certificate again",
+			"certificate %d in the file is damaged: %w", len(r.bag.Certs)+1, err)
+	}
+	r.bag.Certs = append(r.bag.Certs, Cert{Certificate: c, Origin: from, Unparsed: unparsed})
+	return nil
+}
+
+// maxOpened bounds the number of keys on which passwords are tried.
+const maxOpened = 16
+
+// key adds a private key, opened if one of the passwords does.
+func (r *reader) key(block *pem.Block, from Origin) {
+	k := Key{Origin: from, Block: block}
+	k.Signer, k.Err = csr.DecodeKey(block, nil)
+	if report.HasCode(k.Err, csr.CodeKeyPasswordRequired) && r.opened < maxOpened {
+		for _, p := range r.passwords {
+			if len(p) == 0 {
+				continue
+			}
+			r.opened++
+			if k.Signer, k.Err = csr.DecodeKey(block, p); !report.HasCode(k.Err, csr.CodeKeyPassword) {
+				break
+			}
+		}
+	}
+	r.bag.Keys = append(r.bag.Keys, k)
+}
+
+// p7b reads SignedData of PKCS#7 (RFC 2315, section 9.1; RFC 5652, section 5.1)
+// for its certificates and revocation lists: the content and its signatures are
+// passed over.
+func (r *reader) p7b(e ber.Element) error {
+	oid, content, err := contentInfo(e)
 	if err != nil || !oid.Equal(oidSignedData) {
-		return nil, false, nil //nolint:nilerr // something else
+		return errP7B(errors.New("it holds no signed data"))
 	}
 	fields, err := content.Sequence(3)
 	if err != nil {
-		return nil, true, errP7B(err)
+		return errP7B(err)
 	}
+	before := len(r.bag.Certs) + len(r.bag.CRLs)
 	for _, f := range fields {
-		if !f.IsContext(0) {
+		if !f.IsContext(0) && !f.IsContext(1) {
 			continue
 		}
 		list, err := f.Children()
 		if err != nil {
-			return nil, true, errP7B(err)
+			return errP7B(err)
 		}
-		for _, e := range list {
-			cert, err := x509.ParseCertificate(e.Full)
-			if err != nil {
-				return nil, true, errP7B(fmt.Errorf("certificate %d: %w", len(certs)+1, err))
+		for _, item := range list {
+			switch {
+			case f.IsContext(1):
+				r.bag.CRLs = append(r.bag.CRLs, CRL{item.Full, r.origin(FormP7B)})
+			case item.Is(asn1.TagSequence): // other tags are attribute certificates and the like
+				if err := r.cert(item.Full, r.origin(FormP7B)); err != nil {
+					return errP7B(err)
+				}
 			}
-			certs = append(certs, cert)
 		}
 	}
-	if len(certs) == 0 {
-		return nil, true, errP7B(errors.New("it holds no certificate"))
+	if len(r.bag.Certs)+len(r.bag.CRLs) == before {
+		return errP7B(errors.New("it holds no certificate"))
 	}
-	return certs, true, nil
+	return nil
 }
 
 func errP7B(err error) error {
 	return report.Errorf(report.KindInput, "file.damaged", "copy or download the file again", "the P7B file cannot be read: %w", err)
 }
 
-// firstElement returns the first ASN.1 value of data without what follows it, or
-// all of data when there is none.
-func firstElement(data []byte) []byte {
-	if e, _, err := ber.Parse(data); err == nil {
-		return e.Full
+// certSequence reads certificates one after the other, as Java's PkiPath and
+// Netscape's sequence have them.
+func (r *reader) certSequence(e ber.Element) error {
+	list, err := e.Children()
+	if err != nil {
+		return errDamagedDER(err)
 	}
-	return data
-}
-
-func (b *Bag) add(block *pem.Block) error {
-	switch block.Type {
-	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
-		// OpenSSL puts its trust settings behind a trusted certificate.
-		cert, err := x509.ParseCertificate(firstElement(block.Bytes))
-		if err != nil {
-			return report.Errorf(report.KindInput, "cert.damaged", "copy or download the certificate again",
-				"certificate %d in the file is damaged: %w", len(b.Certs)+1, err)
-		}
-		b.Certs = append(b.Certs, cert)
-	case "PKCS7", "PKCS #7 SIGNED DATA", "CMS":
-		certs, ok, err := readP7B(block.Bytes)
-		if err == nil && !ok {
-			err = errP7B(errors.New("it holds no signed data"))
-		}
-		b.Certs = append(b.Certs, certs...)
-		return err
-	case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
-		b.Requests = append(b.Requests, block.Bytes)
-	default:
-		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			b.Keys = append(b.Keys, block)
+	for _, c := range list {
+		if err := r.cert(c.Full, r.origin(FormDER)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// pfx reads a bundle with the first password that opens it.
+func (r *reader) pfx(data []byte) error {
+	bag, err := readPFX(data, r.passwords)
+	if err != nil {
+		return pfxError(err, hasPassword(r.passwords))
+	}
+	for _, c := range bag.certs {
+		if err := r.cert(c.der, r.named(FormPFX, c.alias)); err != nil {
+			return err
+		}
+	}
+	for _, c := range bag.crls {
+		r.bag.CRLs = append(r.bag.CRLs, CRL{c.der, r.named(FormPFX, c.alias)})
+	}
+	for _, k := range bag.keys {
+		r.key(&pem.Block{Type: csr.KeyType(k.der), Bytes: k.der}, r.named(FormPFX, k.alias))
+	}
+	if len(bag.certs)+len(bag.crls)+len(bag.keys) == 0 {
+		return pfxError(fmt.Errorf("%w: there is no certificate and no key in it", ber.ErrMalformed), false)
+	}
+	return nil
+}
+
+func (r *reader) named(form, alias string) Origin {
+	return Origin{Path: r.path, Form: form, Alias: alias}
+}
+
+// hasPassword reports whether any of the passwords is more than an empty one.
+func hasPassword(passwords [][]byte) bool {
+	for _, p := range passwords {
+		if len(p) > 0 {
+			return true
+		}
+	}
+	return false
 }

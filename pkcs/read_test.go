@@ -69,7 +69,7 @@ func TestReadText(t *testing.T) {
 		{"a letter around it", []byte("Dear customer,\n\n> " + strings.ReplaceAll(text, "\n-----B", "\n> -----B") + "\nRegards\n-----\n"), all},
 		{"label X509", []byte(strings.ReplaceAll(text, " CERTIFICATE", " X509 CERTIFICATE")), all},
 		{"label TRUSTED", []byte(strings.ReplaceAll(text, " CERTIFICATE", " TRUSTED CERTIFICATE")), all},
-		{"other blocks between", []byte("-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n" + text + "-----BEGIN DH PARAMETERS-----\nMAA=\n-----END DH PARAMETERS-----\n"), all},
+		{"other blocks between", []byte("-----BEGIN X509 THING-----\nMAA=\n-----END X509 THING-----\n" + text + "-----BEGIN DH PARAMETERS-----\nMAA=\n-----END DH PARAMETERS-----\n"), all},
 		{"bare base64", []byte(one(leaf)), all[:1]},
 		{"bare base64, wrapped", []byte(one(leaf)[:64] + "\r\n" + one(leaf)[64:] + "\r\n"), all[:1]},
 		{"bare base64, UTF-16", utf16Text("\ufeff"+one(leaf), binary.LittleEndian), all[:1]},
@@ -83,8 +83,8 @@ func TestReadText(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Read(%q…): %v", tt.data[:min(60, len(tt.data))], err)
 			}
-			if !slices.EqualFunc(bag.Certs, tt.want, (*x509.Certificate).Equal) || len(bag.Keys)+len(bag.Requests) > 0 {
-				t.Errorf("Read(%q…) = %q, %d keys, want %q", tt.data[:min(60, len(tt.data))], labels(bag.Certs), len(bag.Keys), labels(tt.want))
+			if !slices.EqualFunc(bag.Certificates(), tt.want, (*x509.Certificate).Equal) || len(bag.Keys)+len(bag.Requests) > 0 {
+				t.Errorf("Read(%q…) = %q, %d keys, want %q", tt.data[:min(60, len(tt.data))], labels(bag.Certificates()), len(bag.Keys), labels(tt.want))
 			}
 		})
 	}
@@ -144,14 +144,14 @@ func TestReadKeysAndRequests(t *testing.T) {
 			case err != nil:
 				t.Errorf("Read(%s): %v", tt.name, err)
 			case tt.kind == "":
-				if len(bag.Requests) != 1 || !bytes.Equal(bag.Requests[0], request) || len(bag.Keys)+len(bag.Certs) > 0 {
+				if len(bag.Requests) != 1 || !bytes.Equal(bag.Requests[0].DER, request) || len(bag.Keys)+len(bag.Certs) > 0 {
 					t.Errorf("Read(%s) = %v, want the request", tt.name, bag)
 				}
-			case len(bag.Keys) != 1 || bag.Keys[0].Type != tt.kind || len(bag.Requests)+len(bag.Certs) > 0:
+			case len(bag.Keys) != 1 || bag.Keys[0].Block.Type != tt.kind || len(bag.Requests)+len(bag.Certs) > 0:
 				t.Errorf("Read(%s) = %v, want one %s", tt.name, bag, tt.kind)
 			}
-			if bytes.Equal(tt.data, proc) && !x509.IsEncryptedPEMBlock(bag.Keys[0]) { //nolint:staticcheck // SA1019: that is what is tested
-				t.Errorf("Read(%s) = %v, want its headers", tt.name, bag.Keys[0])
+			if bytes.Equal(tt.data, proc) && !x509.IsEncryptedPEMBlock(bag.Keys[0].Block) { //nolint:staticcheck // SA1019: that is what is tested
+				t.Errorf("Read(%s) = %v, want its headers", tt.name, bag.Keys[0].Block)
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func TestReadTrustedCertificate(t *testing.T) {
 	run(t, dir, "openssl", "x509", "-in", "c.pem", "-trustout", "-addtrust", "serverAuth", "-setalias", "front door", "-out", "t.pem")
 	text := readFile(t, dir, "t.pem")
 	bag, err := Read(text)
-	if err != nil || !bytes.Contains(text, []byte("BEGIN TRUSTED CERTIFICATE")) || !bag.Certs[0].Equal(leaf.Certificate) {
+	if err != nil || !bytes.Contains(text, []byte("BEGIN TRUSTED CERTIFICATE")) || !bag.Certs[0].Certificate.Equal(leaf.Certificate) {
 		t.Errorf("Read(%s) = %v, %v", text, bag, err)
 	}
 }
@@ -202,8 +202,8 @@ func TestReadErrors(t *testing.T) {
 		{"a page", "file.unknown", []byte("<html>404</html>")},
 		{"short base64", "file.unknown", []byte("MAA=")},
 		{"base64 of something else", "file.unknown", []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("hello ", 20))))},
-		{"ZIP", "file.unknown", []byte("PK\x03\x04")},
-		{"other blocks alone", "file.unknown", []byte("-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n")},
+		{"ZIP", "file.damaged", []byte("PK\x03\x04")},
+		{"other blocks alone", "file.unknown", []byte("-----BEGIN X509 THING-----\nMAA=\n-----END X509 THING-----\n")},
 		{"END alone", "file.unknown", []byte("-----END CERTIFICATE-----\n")},
 		{"zeros", "file.unknown", make([]byte, 1000)},
 		{"END missing", "pem.cut", []byte(text[:end])},
@@ -215,8 +215,8 @@ func TestReadErrors(t *testing.T) {
 		{"second certificate damaged", "cert.damaged", []byte(text + strings.Replace(second, "M", "N", 1))},
 		{"empty certificate", "cert.damaged", []byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")},
 		{"cut DER", "file.damaged", leaf.Raw[:len(leaf.Raw)-1]},
-		{"PFX", "file.is-pfx", fixture(t, "pfx", "openssl.pfx")},
-		{"PFX in base64", "file.is-pfx", []byte(base64.StdEncoding.EncodeToString(fixture(t, "pfx", "openssl.pfx")))},
+		{"PFX", CodePFXPassword, fixture(t, "pfx", "openssl.pfx")},
+		{"PFX in base64", CodePFXPassword, []byte(base64.StdEncoding.EncodeToString(fixture(t, "pfx", "openssl.pfx")))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -257,12 +257,12 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(bag.Certs)+len(bag.Keys)+len(bag.Requests) == 0 {
+		if bag.empty() {
 			t.Errorf("Read(%q) = an empty bag without an error", data)
 		}
 		if len(bag.Certs) > 0 { // what was read is written and read again the same
-			again, err := Read(Encode(bag.Certs...))
-			if err != nil || !slices.EqualFunc(again.Certs, bag.Certs, (*x509.Certificate).Equal) {
+			again, err := Read(Encode(bag.Certificates()...))
+			if err != nil || !slices.EqualFunc(again.Certificates(), bag.Certificates(), (*x509.Certificate).Equal) {
 				t.Errorf("Read(Encode(Read(%q))) = %v, %v", data, again, err)
 			}
 		}
@@ -279,8 +279,8 @@ func TestReadP7B(t *testing.T) {
 			t.Fatalf("Read(%s) = %v, %v, want %d certificates", file, bag, err, len(want))
 		}
 		for i, c := range bag.Certs {
-			if !c.Equal(want[i]) {
-				t.Errorf("Read(%s): certificate %d is %s, want %s", file, i+1, name(c), name(want[i]))
+			if !c.Certificate.Equal(want[i]) {
+				t.Errorf("Read(%s): certificate %d is %s, want %s", file, i+1, name(c.Certificate), name(want[i]))
 			}
 		}
 	}

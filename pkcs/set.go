@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,18 +26,67 @@ import (
 type WriteOptions struct {
 	KeyFormat   csr.KeyFormat
 	KeyPassword []byte // encrypts key.pem; empty leaves it in clear
+	// KeepKey leaves key.pem alone: the key came from there.
+	KeepKey bool
 	// Overwrite replaces the set that is there, which is then kept beside.
 	Overwrite bool
 	Now       func() time.Time // nil: time.Now
 }
 
+// What cert.pem and root.pem can hold.
+const (
+	ChainLeaf  = "leaf"  // cert.pem: the leaf alone
+	ChainRoot  = "root"  // root.pem: the root alone
+	ChainUsual = "chain" // cert.pem: the leaf, then intermediates; root.pem: intermediates, then the root
+	ChainFull  = "full"  // cert.pem: the leaf, intermediates, the root
+)
+
+// Layout says what goes into cert.pem and into root.pem. The zero value is
+// ChainUsual for both, which is right for every kind of server program.
+type Layout struct {
+	Cert string // ChainLeaf, ChainUsual or ChainFull
+	Root string // ChainRoot or ChainUsual
+}
+
+// CertFile returns the certificates of cert.pem; none without a leaf.
+func (s *Set) CertFile() []*x509.Certificate {
+	if s.Leaf == nil {
+		return nil
+	}
+	certs := []*x509.Certificate{s.Leaf}
+	if s.Layout.Cert != ChainLeaf {
+		certs = append(certs, s.Intermediates...)
+	}
+	if s.Layout.Cert == ChainFull && s.Root != nil && s.Root != s.Leaf {
+		certs = append(certs, s.Root)
+	}
+	return certs
+}
+
+// RootFile returns the certificates of root.pem.
+func (s *Set) RootFile() []*x509.Certificate {
+	var certs []*x509.Certificate
+	if s.Layout.Root != ChainRoot {
+		certs = slices.Clone(s.Intermediates)
+	}
+	if s.Root != nil {
+		certs = append(certs, s.Root)
+	}
+	return certs
+}
+
 // Refuse returns the error that Write would return because of what is asked for
 // or because files are there already, or nil. It writes nothing.
 func (s *Set) Refuse(dir string, o WriteOptions) error {
-	if _, err := csr.EncodeKey(s.Key, o.KeyFormat, o.KeyPassword); err != nil || o.Overwrite {
+	files, err := s.files(o)
+	if err != nil || o.Overwrite {
 		return err
 	}
-	return RefuseSet(dir)
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
+	return fileset.Refuse(dir, names...)
 }
 
 // RefuseSet returns the error with which Write refuses to replace a set that is
@@ -47,36 +97,69 @@ func RefuseSet(dir string) error { return fileset.Refuse(dir, RootFile, CertFile
 // or not at all, also when the program is killed or the disk is full: see
 // package fileset. It returns the folder in which the previous set was kept, or
 // "". Without Overwrite any of the three that is there is a *report.Error with
-// the code "file.exists".
+// the code "file.exists". Of a set of which only a part was found, that part is
+// written.
 //
 // cert.pem is the leaf, then the intermediates; root.pem the intermediates,
-// then the root: so the server sends a whole chain whether its program reads
-// the first certificate of cert.pem and takes root.pem for the rest, or reads
-// all of cert.pem.
+// then the root, unless Layout says otherwise: so the server sends a whole chain
+// whether its program reads the first certificate of cert.pem and takes root.pem
+// for the rest, or reads all of cert.pem.
 func (s *Set) Write(dir string, o WriteOptions) (kept string, err error) {
-	key, err := csr.EncodeKey(s.Key, o.KeyFormat, o.KeyPassword)
+	files, err := s.files(o)
 	if err != nil {
 		return "", err
 	}
-	return fileset.Replace(dir, []fileset.File{
-		{Name: RootFile, Data: s.rootPEM()},
-		{Name: CertFile, Data: Encode(append([]*x509.Certificate{s.Leaf}, s.Intermediates...)...)},
-		{Name: KeyFile, Data: key, Private: true},
-	}, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
+	return fileset.Replace(dir, files, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
+}
+
+// FileNames are the files that Write writes.
+func (s *Set) FileNames(o WriteOptions) []string {
+	var names []string
+	if len(s.RootFile()) > 0 || s.Leaf != nil {
+		names = append(names, RootFile)
+	}
+	if s.Leaf != nil {
+		names = append(names, CertFile)
+	}
+	if s.Key != nil && !o.KeepKey {
+		names = append(names, KeyFile)
+	}
+	return names
+}
+
+func (s *Set) files(o WriteOptions) ([]fileset.File, error) {
+	var files []fileset.File
+	for _, name := range s.FileNames(o) {
+		f := fileset.File{Name: name}
+		switch name {
+		case RootFile:
+			f.Data = s.rootPEM()
+		case CertFile:
+			f.Data = Encode(s.CertFile()...)
+		case KeyFile:
+			key, err := csr.EncodeKey(s.Key, o.KeyFormat, o.KeyPassword)
+			if err != nil {
+				return nil, err
+			}
+			f.Data, f.Private = key, true
+		}
+		files = append(files, f)
+	}
+	return files, nil
 }
 
 // rootPEM is never empty: where no certificate belongs in it, it says so.
 func (s *Set) rootPEM() []byte {
-	certs := s.Intermediates
-	if s.Root != nil {
-		certs = append(certs[:len(certs):len(certs)], s.Root)
+	if certs := s.RootFile(); len(certs) > 0 {
+		return Encode(certs...)
 	}
-	if len(certs) == 0 {
-		f := missingIssuer(s.Leaf)
-		text := fmt.Sprintf("# %s: %s.\n# %s.\n", f.Subject, f.Detail, f.Remedy)
-		return []byte(strings.ReplaceAll(text, "---", "...")) // a name must not pass for a PEM block
+	top := s.Leaf
+	if n := len(s.Intermediates); n > 0 {
+		top = s.Intermediates[n-1]
 	}
-	return Encode(certs...)
+	f := missingIssuer(top)
+	text := fmt.Sprintf("# %s: %s.\n# %s.\n", f.Subject, f.Detail, f.Remedy)
+	return []byte(strings.ReplaceAll(text, "---", "...")) // a name must not pass for a PEM block
 }
 
 // Encode writes certificates as PEM, byte for byte as they came.
@@ -114,7 +197,7 @@ func OpenSet(dir string, keyPassword []byte) (*Installed, error) {
 		}
 		bags[n] = bag
 	}
-	s.Root, s.Cert = bags[RootFile].Certs, bags[CertFile].Certs
+	s.Root, s.Cert = bags[RootFile].Certificates(), bags[CertFile].Certificates()
 	if len(s.Cert) == 0 {
 		return nil, report.Errorf(report.KindInput, "set.file.wrong", "put the site's certificate there, or run onsite pfx split again",
 			"%s holds no certificate", filepath.Join(dir, CertFile))

@@ -67,7 +67,7 @@ func TestSetWrite(t *testing.T) {
 			}
 			// Writing and reading are two sides of one thing.
 			installed, err := OpenSet(dir, nil)
-			if err != nil || !sameKey(installed.Key, tt.set.Leaf) || !bytes.Equal(Encode(installed.Cert...), readFile(t, dir, CertFile)) {
+			if err != nil || !SameKey(installed.Key, tt.set.Leaf) || !bytes.Equal(Encode(installed.Cert...), readFile(t, dir, CertFile)) {
 				t.Errorf("OpenSet = %+v, %v", installed, err)
 			}
 		})
@@ -166,7 +166,7 @@ func TestSplitSatisfiesOpenSSL(t *testing.T) {
 		}
 		t.Run(tt.file, func(t *testing.T) {
 			t.Parallel()
-			set, _, err := SplitPFX(fixture(t, "pfx", tt.file), passwordOf(tt.password), Rules{Now: made})
+			set, _, err := split(t, fixture(t, "pfx", tt.file), passwordOf(tt.password), Rules{Now: made})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,7 +3,9 @@ package pkcs
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,13 +14,16 @@ import (
 	"onsite/report"
 )
 
-// Set is a key with its certificate and the chain above it.
+// Set is a key with its certificate and the chain above it. One of which only a
+// part was found can be written all the same: Key or Leaf is then nil.
 type Set struct {
 	Key           crypto.Signer
 	Leaf          *x509.Certificate
 	Intermediates []*x509.Certificate // the leaf's issuer first
 	// Root is nil when it is missing; for a self-signed leaf it is the leaf.
 	Root *x509.Certificate
+	// Layout says what goes into which file.
+	Layout Layout
 }
 
 // Sort puts together the set for key out of certificates in any order: the
@@ -27,6 +32,16 @@ type Set struct {
 // that no certificate fits the key.
 func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding, error) {
 	certs = unique(certs)
+	s, findings, err := assemble(key, certs)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, append(findings, leftAside(certs, s)...), nil
+}
+
+// assemble is Sort for certificates that are there once each, without a word on
+// those that are not part of the chain.
+func assemble(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding, error) {
 	leaf, findings := chooseLeaf(key, certs)
 	if leaf == nil {
 		return nil, nil, report.Errorf(report.KindInput, "set.key.mismatch",
@@ -34,70 +49,55 @@ func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding,
 			"the private key (%s) belongs to none of the certificates: %s", csr.DescribeKey(key.Public()), names(certs))
 	}
 	s := &Set{Key: key, Leaf: leaf}
-	chain := climb(leaf, certs)
-	top := chain[len(chain)-1]
-	if selfSigned(top) {
+	s.climb(certs)
+	return s, findings, nil
+}
+
+// climb fills in what stands above the leaf.
+func (s *Set) climb(certs []*x509.Certificate) {
+	chain := climb(s.Leaf, certs)
+	if top := chain[len(chain)-1]; selfSigned(top) {
 		s.Root = top
 		chain = chain[:len(chain)-1]
 	}
 	if len(chain) > 0 {
 		s.Intermediates = chain[1:]
 	}
+}
+
+// has reports whether a certificate is part of the set.
+func (s *Set) has(c *x509.Certificate) bool {
+	return c == s.Leaf || c == s.Root || slices.Contains(s.Intermediates, c)
+}
+
+// leftAside names the certificates that are part of no set. Those of a set's own
+// key were named before.
+func leftAside(certs []*x509.Certificate, sets ...*Set) []report.Finding {
+	var findings []report.Finding
+	rootless := slices.ContainsFunc(sets, func(s *Set) bool { return s.Root == nil && s.Leaf != nil })
 	for _, c := range certs {
-		if c != leaf && c != s.Root && !slices.Contains(s.Intermediates, c) && !sameKey(key, c) {
-			f := report.Skip("chain.aside", name(c), "left aside: it is not part of the chain of "+name(leaf))
-			if s.Root == nil {
-				// It may be above what is missing.
-				f.Status, f.Remedy = report.StatusWarn, "bundle the missing issuer with it, and it will find its place if it has one"
-			}
-			findings = append(findings, f)
+		if slices.ContainsFunc(sets, func(s *Set) bool { return s.has(c) || s.Key != nil && SameKey(s.Key, c) }) {
+			continue
+		}
+		f := report.Skip("chain.aside", name(c), "left aside: it is not part of the chain of "+ends(sets))
+		if rootless {
+			// It may be above what is missing.
+			f.Status, f.Remedy = report.StatusWarn, "bundle the missing issuer with it, and it will find its place if it has one"
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// ends names the leaves of sets.
+func ends(sets []*Set) string {
+	var leaves []*x509.Certificate
+	for _, s := range sets {
+		if s.Leaf != nil {
+			leaves = append(leaves, s.Leaf)
 		}
 	}
-	return s, findings, nil
-}
-
-// SplitPFX opens a PFX file, sorts out the set for its key and judges it. When
-// a finding is a fail, the set is not what the rules ask for.
-func SplitPFX(data, password []byte, r Rules) (*Set, []report.Finding, error) {
-	bag, err := ReadPFX(data, password)
-	if err != nil {
-		return nil, nil, err
-	}
-	key, err := bag.theKey()
-	if err != nil {
-		return nil, nil, err
-	}
-	set, findings, err := Sort(key, bag.Certs)
-	if err != nil {
-		return nil, nil, err
-	}
-	return set, append(findings, set.Judge(r)...), nil
-}
-
-// theKey returns the one key of a bundle for which there is a certificate.
-func (b *Bag) theKey() (crypto.Signer, error) {
-	switch {
-	case len(b.Keys) == 0:
-		return nil, report.Errorf(report.KindInput, "pfx.key.missing",
-			"export again with the private key (in Windows: \"Yes, export the private key\")", "the PFX file holds no private key")
-	case len(b.Certs) == 0:
-		return nil, report.Errorf(report.KindInput, "pfx.certificate.missing", "export again with the certificate", "the PFX file holds no certificate")
-	}
-	keys, err := b.OpenKeys(nil)
-	if err != nil {
-		return nil, err
-	}
-	used := slices.DeleteFunc(slices.Clone(keys), func(k crypto.Signer) bool {
-		return !slices.ContainsFunc(b.Certs, func(c *x509.Certificate) bool { return sameKey(k, c) })
-	})
-	switch len(used) {
-	case 0:
-		return keys[0], nil // Sort says what is wrong with it
-	case 1:
-		return used[0], nil
-	}
-	return nil, report.Errorf(report.KindInput, "pfx.keys.several", "export each certificate with its key into a bundle of its own",
-		"the PFX file holds %d keys with a certificate each", len(used))
+	return names(leaves)
 }
 
 func unique(certs []*x509.Certificate) []*x509.Certificate {
@@ -120,10 +120,20 @@ func fitter(a, b *x509.Certificate) bool {
 	return a.NotAfter.After(b.NotAfter)
 }
 
-// sameKey reports whether the certificate is for the key.
-func sameKey(key crypto.Signer, c *x509.Certificate) bool {
+// SameKey reports whether a certificate is for a key.
+func SameKey(key crypto.Signer, c *x509.Certificate) bool {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && public.Equal(c.PublicKey)
+	return ok && public.Equal(c.PublicKey) || csr.Fingerprint(key.Public()) == spkiFingerprint(c)
+}
+
+// spkiFingerprint is csr.Fingerprint of a certificate's key, also of one that Go
+// does not know.
+func spkiFingerprint(c *x509.Certificate) string {
+	if f := csr.Fingerprint(c.PublicKey); f != "" {
+		return f
+	}
+	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:])
 }
 
 // chooseLeaf returns the certificate that holds the key. Of several, which come
@@ -134,12 +144,12 @@ func chooseLeaf(key crypto.Signer, certs []*x509.Certificate) (*x509.Certificate
 	var leaf *x509.Certificate
 	var findings []report.Finding
 	for _, c := range certs {
-		if sameKey(key, c) && (leaf == nil || fitter(c, leaf)) {
+		if SameKey(key, c) && (leaf == nil || fitter(c, leaf)) {
 			leaf = c
 		}
 	}
 	for _, c := range certs {
-		if sameKey(key, c) && c != leaf {
+		if SameKey(key, c) && c != leaf {
 			findings = append(findings, report.Warn("chain.older", name(c),
 				fmt.Sprintf("left aside: the certificate of this key that an authority issued for longest, until %s, was taken", day(leaf.NotAfter)),
 				"nothing to do, unless the other one was meant"))

@@ -154,7 +154,7 @@ func TestSortUncheckable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, leaf := bags[0].Certs[0], bags[1].Certs[0]
+	root, leaf := bags[0].Certs[0].Certificate, bags[1].Certs[0].Certificate
 	set, _, err := Sort(keys[0], []*x509.Certificate{root, leaf})
 	if err != nil {
 		t.Fatal(err)
@@ -180,8 +180,8 @@ func TestSameKey(t *testing.T) {
 		{leaf.key, &x509.Certificate{}, false}, // a kind of key that Go does not know
 	}
 	for i, tt := range tests {
-		if got := sameKey(tt.key, tt.cert); got != tt.want {
-			t.Errorf("%d: sameKey = %v, want %v", i, got, tt.want)
+		if got := SameKey(tt.key, tt.cert); got != tt.want {
+			t.Errorf("%d: SameKey = %v, want %v", i, got, tt.want)
 		}
 	}
 }

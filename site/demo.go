@@ -207,7 +207,7 @@ func readRequest(path string) (*csr.Info, error) {
 	if err != nil {
 		return nil, report.InFile(path, err)
 	}
-	return csr.Parse(bag.Requests[0])
+	return csr.Parse(bag.Requests[0].DER)
 }
 
 // sign plays the authority: it signs the request and sends a PFX bundle.
@@ -243,20 +243,24 @@ func (d *demo) sign(context.Context) error {
 }
 
 // split does what "onsite pfx split" does.
-func (d *demo) split(context.Context) error {
+func (d *demo) split(ctx context.Context) error {
 	d.options.Step("splitting the bundle into root.pem, cert.pem and key.pem")
 	data, err := os.ReadFile(filepath.Join(d.Dir, demoBundle, demoName+".pfx"))
 	if err != nil {
 		return err
 	}
-	set, findings, err := pkcs.SplitPFX(data, d.password, pkcs.Rules{Host: demoName, Now: d.options.Now()})
+	bag, err := pkcs.Read(data, d.password)
 	if err != nil {
 		return err
 	}
-	if report.Failed(findings) {
-		d.Report.Add("Bundle", findings) // else the files tell the same, once they are written
+	gathered, err := bag.Gather(ctx, pkcs.GatherOptions{Rules: pkcs.Rules{Host: demoName, Now: d.options.Now()}})
+	if err != nil {
+		return err
 	}
-	_, err = set.Write(filepath.Join(d.Dir, demoPortal), pkcs.WriteOptions{Now: d.options.Now})
+	if report.Failed(gathered.Findings) {
+		d.Report.Add("Bundle", gathered.Findings) // else the files tell the same, once they are written
+	}
+	_, err = gathered.Sets[0].Write(filepath.Join(d.Dir, demoPortal), pkcs.WriteOptions{Now: d.options.Now})
 	return err
 }
 

@@ -25,7 +25,7 @@ const bundlePassword = "correct horse"
 // bundle.pfx with the whole chain (root first, as some authorities send it) and
 // password.txt.
 func cmdAuthority(ts *testscript.TestScript, _ bool, args []string) {
-	request, err := csr.Parse(readBag(ts, args[0]).Requests[0])
+	request, err := csr.Parse(readBag(ts, args[0]).Requests[0].DER)
 	ts.Check(err)
 	keys, err := readBag(ts, args[1]).OpenKeys(nil)
 	ts.Check(err)

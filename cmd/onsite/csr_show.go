@@ -41,7 +41,7 @@ func (a *app) runCSRShow(ctx context.Context, path string) (outcome, error) {
 		return outcome{}, report.Errorf(report.KindInput, "file.unknown", "put each request into a file of its own",
 			"%s holds %d requests", inputName(path), len(bag.Requests))
 	}
-	info, err := csr.Parse(bag.Requests[0])
+	info, err := csr.Parse(bag.Requests[0].DER)
 	if err != nil {
 		return outcome{}, report.InFile(inputName(path), err)
 	}

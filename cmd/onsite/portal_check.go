@@ -72,7 +72,7 @@ func (a *app) readRoots(ctx context.Context, path string) ([]*x509.Certificate, 
 		return nil, report.Errorf(report.KindInput, "file.unknown", "name the authority's root certificate, for example root.pem",
 			"%s holds no certificate", inputName(path))
 	}
-	return bag.Certs, nil
+	return bag.Certificates(), nil
 }
 
 func showPortal(p *printer, r portal.Result) {

@@ -69,6 +69,7 @@ func newRootCmd(a *app) *cobra.Command {
 
 	root.AddCommand(
 		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRShowCmd(a)),
+		newGroup("cert", "Read, sort out, judge and write certificates", newCertGatherCmd(a)),
 		newGroup("pfx", "Open PFX bundles", newPFXSplitCmd(a)),
 		newGroup("portal", "Serve and check the web portal", newPortalServeCmd(a), newPortalCheckCmd(a)),
 		newDemoCmd(a), newExplainCmd(a), newVersionCmd(a),
@@ -143,6 +144,16 @@ func atMost(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > len(names) {
 			return usageError("%s: %q is one argument too many; quote names that have spaces", cmd.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}
+
+// atLeastOne is exactly for one argument that may be repeated.
+func atLeastOne(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageError("%s: %s is missing", cmd.CommandPath(), name)
 		}
 		return nil
 	}

@@ -136,7 +136,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		report.Problem{},
 		csrNewResult{},
 		csr.Info{},
-		pfxSplitResult{},
+		gatherResult{},
 		portalServeResult{},
 		portal.Result{},
 		portal.Seen{},
