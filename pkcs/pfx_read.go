@@ -23,7 +23,7 @@ import (
 // The reader of PFX files. It takes what RFC 7292 allows and other programs
 // write: indefinite lengths and strings in pieces (NSS, older Bouncy Castle),
 // any number of safes, safes in safes, no checksum, zero bytes behind the end.
-// go-pkcs12, which reads DER alone, writes our bundles.
+// go-pkcs12 reads DER alone, and with one key.
 
 // Object identifiers of RFC 7292, section 4 and appendix D, and of PKCS#7.
 var (
@@ -41,6 +41,8 @@ var (
 
 	oidFriendlyName = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 20}
 
+	oidSHA1   = asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}
+	oidSHA256 = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
 	oidPBMAC1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
 )
 
@@ -50,9 +52,9 @@ var digests = []struct {
 	new func() hash.Hash
 }{
 	{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}, md5.New},
-	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}, sha1.New},
+	{oidSHA1, sha1.New},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 4}, sha256.New224},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, sha256.New},
+	{oidSHA256, sha256.New},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}, sha512.New384},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, sha512.New},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 5}, sha512.New512_224},

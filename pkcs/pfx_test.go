@@ -325,7 +325,7 @@ func TestSplitKeepsBytes(t *testing.T) {
 	if odd.SerialNumber.Sign() >= 0 {
 		t.Fatalf("the serial number is %v, want a negative one", odd.SerialNumber)
 	}
-	data, err := EncodePFX(leaf.key, odd, certs(root, issuing), []byte("geslo"))
+	data, err := EncodePFX(PFX{Key: leaf.key, Leaf: odd, Chain: certs(root, issuing)}, []byte("geslo"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,10 +345,10 @@ func TestSplitKeepsBytes(t *testing.T) {
 func TestEncodePFX(t *testing.T) {
 	t.Parallel()
 	leaf, issuing, root := chain3(t)
-	_, err := EncodePFX(newKey(t), leaf.Certificate, nil, []byte("geslo"))
+	_, err := EncodePFX(PFX{Key: newKey(t), Leaf: leaf.Certificate}, []byte("geslo"))
 	checkCode(t, err, "set.key.mismatch")
 	dir := t.TempDir()
-	data, err := EncodePFX(leaf.key, leaf.Certificate, certs(issuing, root), []byte("Geslo-čšž€"))
+	data, err := EncodePFX(PFX{Key: leaf.key, Leaf: leaf.Certificate, Chain: certs(issuing, root)}, []byte("Geslo-čšž€"))
 	if err != nil {
 		t.Fatal(err)
 	}

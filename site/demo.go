@@ -226,7 +226,7 @@ func (d *demo) sign(context.Context) error {
 		return fmt.Errorf("sign the request: %w", err)
 	}
 	d.password = []byte(rand.Text())
-	bundle, err := pkcs.EncodePFX(d.key, leaf, []*x509.Certificate{d.authority.issuing, d.authority.root}, d.password)
+	bundle, err := pkcs.EncodePFX(pkcs.PFX{Key: d.key, Leaf: leaf, Chain: []*x509.Certificate{d.authority.issuing, d.authority.root}, FriendlyName: demoName}, d.password)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func cmdAuthority(ts *testscript.TestScript, _ bool, args []string) {
 	if variant == "nochain" {
 		chain = nil
 	}
-	bundle, err := pkcs.EncodePFX(keys[0], cert, chain, []byte(bundlePassword))
+	bundle, err := pkcs.EncodePFX(pkcs.PFX{Key: keys[0], Leaf: cert, Chain: chain}, []byte(bundlePassword))
 	ts.Check(err)
 	ts.Check(os.MkdirAll(dir, 0o755))
 	for name, data := range map[string][]byte{

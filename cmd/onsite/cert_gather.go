@@ -363,24 +363,7 @@ func (r inputResult) String() string {
 	if r.Aside != "" {
 		return "left aside: " + r.Aside
 	}
-	var holds []string
-	for _, n := range []struct {
-		count     int
-		one, many string
-	}{
-		{r.Certificates, "certificate", "certificates"},
-		{r.Keys, "private key", "private keys"},
-		{r.Requests, "certificate request", "certificate requests"},
-		{r.CRLs, "revocation list", "revocation lists"},
-	} {
-		switch n.count {
-		case 0:
-		case 1:
-			holds = append(holds, "1 "+n.one)
-		default:
-			holds = append(holds, fmt.Sprintf("%d %s", n.count, n.many))
-		}
-	}
+	holds := pkcs.Counts(r.Certificates, r.Keys, r.Requests, r.CRLs)
 	return r.Form + ", " + strings.Join(holds, ", ")
 }
 

@@ -69,8 +69,9 @@ func newRootCmd(a *app) *cobra.Command {
 
 	root.AddCommand(
 		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRShowCmd(a)),
-		newGroup("cert", "Read, sort out, judge and write certificates", newCertGatherCmd(a)),
-		newGroup("pfx", "Open PFX bundles", newPFXSplitCmd(a)),
+		newGroup("cert", "Read, sort out, judge and write certificates",
+			newCertGatherCmd(a), newCertShowCmd(a), newCertConvertCmd(a), newCertRestoreCmd(a)),
+		newGroup("pfx", "Split and make PFX bundles", newPFXSplitCmd(a), newPFXMakeCmd(a)),
 		newGroup("portal", "Serve and check the web portal", newPortalServeCmd(a), newPortalCheckCmd(a)),
 		newDemoCmd(a), newExplainCmd(a), newVersionCmd(a),
 	)

@@ -3,17 +3,12 @@
 //
 // It opens PBES1 and PBES2 of RFC 8018 and the schemes of RFC 7292, appendix C,
 // whatever ciphers other programs use in them, old ones too; it seals with PBES2
-// and AES-256 alone. It knows ciphers and derivations only: what the bytes mean,
+// and AES-256, and with TripleDES for those who read nothing else. It knows ciphers and derivations only: what the bytes mean,
 // where a password comes from and how a file is laid out is for its callers.
 package pbe
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
-	"crypto/pbkdf2"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/binary"
 	"errors"
@@ -23,9 +18,6 @@ import (
 
 	"onsite/internal/ber"
 )
-
-// Iterations is the number of PBKDF2 rounds that Seal uses.
-const Iterations = 600_000
 
 // MaxIterations is the number of rounds above which nothing is opened, and
 // maxWork the number for all derivations with one Password together: a hostile
@@ -99,81 +91,13 @@ func (p Password) Spend(rounds int64, blocks int) error {
 	return nil
 }
 
-// OIDs of what Seal writes.
+// OIDs of what is written too.
 var (
 	oidPBES2      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}
 	oidPBKDF2     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
 	oidHMACSHA256 = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}
 	oidAES256CBC  = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}
 )
-
-// pbes2Params is PBES2-params of RFC 8018, appendix A.4.
-type pbes2Params struct {
-	KeyDerivation pkix.AlgorithmIdentifier
-	Encryption    pkix.AlgorithmIdentifier
-}
-
-// pbkdf2Params is PBKDF2-params of RFC 8018, appendix A.2.
-type pbkdf2Params struct {
-	Salt       []byte
-	Iterations int
-	PRF        pkix.AlgorithmIdentifier
-}
-
-// Encrypted is EncryptedPrivateKeyInfo of RFC 5958, section 3.
-type Encrypted struct {
-	Algorithm pkix.AlgorithmIdentifier
-	Data      []byte
-}
-
-// Seal encrypts plain with PBES2: PBKDF2 with HMAC-SHA-256 and Iterations
-// rounds, AES-256-CBC. It returns a DER EncryptedPrivateKeyInfo, which OpenSSL
-// 1.0 and later, Java, NSS, GnuTLS and Windows read.
-func Seal(plain, password []byte) ([]byte, error) {
-	salt, iv := make([]byte, 16), make([]byte, aes.BlockSize)
-	rand.Read(salt)
-	rand.Read(iv)
-	key, err := pbkdf2.Key(sha256.New, string(password), salt, Iterations, 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("set up AES: %w", err)
-	}
-	pad := aes.BlockSize - len(plain)%aes.BlockSize
-	data := make([]byte, len(plain)+pad)
-	copy(data, plain)
-	for i := len(plain); i < len(data); i++ {
-		data[i] = byte(pad)
-	}
-	cipher.NewCBCEncrypter(block, iv).CryptBlocks(data, data)
-
-	derivation, err := algorithm(oidPBKDF2, pbkdf2Params{
-		Salt: salt, Iterations: Iterations,
-		PRF: pkix.AlgorithmIdentifier{Algorithm: oidHMACSHA256, Parameters: asn1.NullRawValue},
-	})
-	if err != nil {
-		return nil, err
-	}
-	encryption, err := algorithm(oidAES256CBC, iv)
-	if err != nil {
-		return nil, err
-	}
-	whole, err := algorithm(oidPBES2, pbes2Params{KeyDerivation: derivation, Encryption: encryption})
-	if err != nil {
-		return nil, err
-	}
-	return asn1.Marshal(Encrypted{Algorithm: whole, Data: data})
-}
-
-func algorithm(oid asn1.ObjectIdentifier, params any) (pkix.AlgorithmIdentifier, error) {
-	der, err := asn1.Marshal(params)
-	if err != nil {
-		return pkix.AlgorithmIdentifier{}, fmt.Errorf("encode parameters: %w", err)
-	}
-	return pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: asn1.RawValue{FullBytes: der}}, nil
-}
 
 // Open decrypts an EncryptedPrivateKeyInfo (RFC 5958, section 3). The error
 // wraps ErrPassword, ErrDamaged or ErrUnsupported.

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"onsite/csr"
+	"onsite/pkcs"
+	"onsite/portal"
+	"onsite/report"
+)
+
+type certShowOptions struct {
+	in       string
+	long     bool
+	timeout  time.Duration
+	password secretFlags
+}
+
+// certShowResult is the JSON result of cert show.
+type certShowResult struct {
+	Source       string          `json:"source"`    // the file, or HOST:PORT
+	Connected    bool            `json:"connected"` // to a server, which sent the certificates in this order
+	Certificates []shownCert     `json:"certificates"`
+	Keys         []shownKey      `json:"keys"`
+	Requests     []shownRequest  `json:"requests"`
+	CRLs         []shownCRL      `json:"crls"`
+	Aside        []shownLeftover `json:"left_aside"` // files of an archive
+}
+
+type shownOrigin struct {
+	Path  string `json:"path"`  // the file, in an archive "acme.zip/chain.p7b"
+	Form  string `json:"form"`  // PEM, DER, P7B, PFX or JKS; TLS from a server
+	Alias string `json:"alias"` // the friendly name there, or ""
+}
+
+type shownCert struct {
+	pkcs.Info
+	pkcs.Details
+	shownOrigin
+	DaysLeft int `json:"days_left"` // negative once it has expired
+}
+
+type shownKey struct {
+	Type       string `json:"type"`        // "RSA 2048"; "" when it could not be opened
+	SPKISHA256 string `json:"spki_sha256"` // of the public half; "" likewise
+	Problem    string `json:"problem"`     // why it could not be opened, or ""
+	shownOrigin
+}
+
+type shownRequest struct {
+	*csr.Info
+	shownOrigin
+}
+
+type shownCRL struct {
+	Issuer     string    `json:"issuer"`
+	ThisUpdate time.Time `json:"this_update"`
+	NextUpdate time.Time `json:"next_update"`
+	Revoked    int       `json:"revoked"` // how many certificates it names
+	shownOrigin
+}
+
+type shownLeftover struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+func newCertShowCmd(a *app) *cobra.Command {
+	o := &certShowOptions{}
+	cmd := &cobra.Command{
+		Use:   "show FILE|HOST:PORT",
+		Short: "Show the certificates, keys and requests in a file, or those of a server",
+		Long: `Show what is in a file of any form (PEM, DER, P7B, PFX, JKS, ZIP), or which
+certificates a server sends. Nothing is judged: "onsite cert verify" does that
+for files, "onsite portal check" for a server.`,
+		Example: `  onsite cert show acme.pfx
+  onsite cert show portal.acme.example:4444 --long
+  onsite cert show certificate.zip --json
+  onsite cert show acme.pfx --password-file password.txt --no-input`,
+		Args: exactly("FILE|HOST:PORT"),
+	}
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) (outcome, error) {
+		o.in = args[0]
+		return a.runCertShow(ctx, o)
+	})
+	f := cmd.Flags()
+	f.BoolVar(&o.long, "long", false, "show everything that stands in each certificate")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest time for a server to answer")
+	addSecretFlags(cmd, &o.password, "password", "the password of a bundle or key")
+	return cmd
+}
+
+func (a *app) runCertShow(ctx context.Context, o *certShowOptions) (outcome, error) {
+	if o.timeout <= 0 {
+		return outcome{}, usageError("--timeout %s: give a time such as 10s", o.timeout)
+	}
+	bag, connected, err := a.showInput(ctx, o)
+	if err != nil {
+		return outcome{}, err
+	}
+	result := a.newCertShowResult(o.in, bag)
+	result.Connected = connected
+	return outcome{
+		Result: result, Findings: append(bag.Findings(), asideFindings(bag)...),
+		Text: func(p *printer) { result.text(p, o.long) },
+	}, nil
+}
+
+// showInput reads a file; a name with a port that is no file is a server.
+func (a *app) showInput(ctx context.Context, o *certShowOptions) (*pkcs.Bag, bool, error) {
+	if !isServer(o.in) {
+		in, err := a.newInputs(ctx, o.password)
+		if err != nil {
+			return nil, false, err
+		}
+		bag, err := in.read(ctx, o.in)
+		return bag, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	sent, err := portal.Served(ctx, o.in, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	bag := &pkcs.Bag{}
+	for _, c := range sent {
+		bag.Certs = append(bag.Certs, pkcs.Cert{Certificate: c, Origin: pkcs.Origin{Path: o.in, Form: "TLS"}})
+	}
+	return bag, true, nil
+}
+
+// isServer reports whether an argument is HOST:PORT and no file.
+func isServer(arg string) bool {
+	host, port, err := net.SplitHostPort(arg)
+	if err != nil || host == "" {
+		return false
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return false
+	}
+	_, err = os.Stat(arg)
+	return err != nil
+}
+
+func (a *app) newCertShowResult(source string, bag *pkcs.Bag) *certShowResult {
+	r := &certShowResult{
+		Source: source, Certificates: []shownCert{}, Keys: []shownKey{}, Requests: []shownRequest{}, CRLs: []shownCRL{}, Aside: []shownLeftover{},
+	}
+	for _, c := range bag.Certs {
+		r.Certificates = append(r.Certificates, shownCert{pkcs.Describe(c.Certificate), pkcs.Detail(c), shownOrigin(c.Origin), pkcs.DaysLeft(c.Certificate, a.now())})
+	}
+	for _, k := range bag.Keys {
+		shown := shownKey{shownOrigin: shownOrigin(k.Origin)}
+		if k.Err != nil {
+			shown.Problem = report.AsError(k.Err).Message
+		} else {
+			shown.Type, shown.SPKISHA256 = csr.DescribeKey(k.Public()), csr.Fingerprint(k.Public())
+		}
+		r.Keys = append(r.Keys, shown)
+	}
+	for _, q := range bag.Requests {
+		if info, err := csr.Parse(q.DER); err == nil { // it was parsed when it was read
+			r.Requests = append(r.Requests, shownRequest{info, shownOrigin(q.Origin)})
+		}
+	}
+	for _, c := range bag.CRLs {
+		shown := shownCRL{shownOrigin: shownOrigin(c.Origin), Issuer: "unknown"}
+		if list, err := x509.ParseRevocationList(c.DER); err == nil {
+			shown.Issuer, shown.ThisUpdate, shown.NextUpdate, shown.Revoked = list.Issuer.String(), list.ThisUpdate.UTC(), list.NextUpdate.UTC(), len(list.RevokedCertificateEntries)
+		}
+		r.CRLs = append(r.CRLs, shown)
+	}
+	for _, aside := range bag.Aside {
+		r.Aside = append(r.Aside, shownLeftover{aside.Path, report.AsError(aside.Err).Message})
+	}
+	return r
+}
+
+func (r *certShowResult) text(p *printer, long bool) {
+	where := r.where()
+	for i, c := range r.Certificates {
+		if i > 0 {
+			p.linef("")
+		}
+		p.linef("Certificate %d of %d: %s", i+1, len(r.Certificates), report.Printable(c.Name))
+		p.table(c.rows(long, where))
+	}
+	for _, k := range r.Keys {
+		p.linef("")
+		what := k.Type
+		if k.Problem != "" {
+			what = "not opened: " + k.Problem
+		}
+		p.linef("Private key: %s", report.Printable(what))
+		p.table([][2]string{{"  Key SHA-256", k.SPKISHA256}, {"  Belongs to", r.belongsTo(k)}, {"  Friendly name", k.Alias}, where(k.shownOrigin)})
+	}
+	for _, q := range r.Requests {
+		p.linef("")
+		p.linef("Certificate request: %s", report.Printable(q.Subject))
+		p.table([][2]string{{"  Names", joinSANs(q.SANs)}, {"  Key", q.Key}, {"  Key SHA-256", q.SPKISHA256}, where(q.shownOrigin)})
+	}
+	for _, c := range r.CRLs {
+		p.linef("")
+		p.linef("Revocation list of %s", report.Printable(c.Issuer))
+		p.table([][2]string{{"  Made", c.ThisUpdate.Format(time.DateOnly)}, {"  Next", c.NextUpdate.Format(time.DateOnly)}, {"  Revoked", strconv.Itoa(c.Revoked)}, where(c.shownOrigin)})
+	}
+}
+
+// where returns the row that says where something is from: nothing when all of
+// it is from the one file that was named.
+func (r *certShowResult) where() func(shownOrigin) [2]string {
+	return func(o shownOrigin) [2]string {
+		if o.Path == r.Source {
+			return [2]string{"  From", o.Form}
+		}
+		return [2]string{"  From", o.Path + ", " + o.Form}
+	}
+}
+
+// belongsTo names the certificate of a key.
+func (r *certShowResult) belongsTo(k shownKey) string {
+	for i, c := range r.Certificates {
+		if k.SPKISHA256 != "" && c.SPKISHA256 == k.SPKISHA256 {
+			return fmt.Sprintf("certificate %d, %s", i+1, c.Name)
+		}
+	}
+	return ""
+}
+
+func (c *shownCert) rows(long bool, where func(shownOrigin) [2]string) [][2]string {
+	issuer := c.Issuer
+	if c.SelfSigned {
+		issuer = "itself"
+	}
+	role := ""
+	if c.IsCA {
+		role = "an authority"
+		if c.PathLength != nil {
+			role += fmt.Sprintf(", with at most %d authorities below it", *c.PathLength)
+		}
+	}
+	rows := [][2]string{
+		{"  Names", strings.Join(c.Names, ", ")},
+		{"  Issuer", issuer},
+		{"  Valid", fmt.Sprintf("%s to %s, %s", c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly), daysLeft(c.DaysLeft))},
+		{"  Key", c.Key},
+		{"  For", role},
+		{"  Friendly name", c.Alias},
+		where(c.shownOrigin),
+	}
+	if !long {
+		return rows
+	}
+	return append(rows,
+		[2]string{"  Subject", c.Subject},
+		[2]string{"  Serial", c.Serial},
+		[2]string{"  SHA-256", c.SHA256},
+		[2]string{"  SHA-1", c.SHA1},
+		[2]string{"  Key SHA-256", c.SPKISHA256},
+		[2]string{"  Signature", c.Signature},
+		[2]string{"  Valid exactly", c.NotBefore.Format(time.RFC3339) + " to " + c.NotAfter.Format(time.RFC3339)},
+		[2]string{"  E-mail", strings.Join(c.Emails, ", ")},
+		[2]string{"  Key usage", strings.Join(c.KeyUsage, ", ")},
+		[2]string{"  Extended usage", strings.Join(c.ExtKeyUsage, ", ")},
+		[2]string{"  Key identifier", c.SubjectKeyID},
+		[2]string{"  Issuer's key", c.AuthorityKeyID},
+		[2]string{"  Issuer at", strings.Join(c.IssuerURLs, ", ")},
+		[2]string{"  OCSP at", strings.Join(c.OCSPURLs, ", ")},
+		[2]string{"  CRL at", strings.Join(c.CRLURLs, ", ")},
+		[2]string{"  Policies", strings.Join(c.Policies, ", ")},
+		[2]string{"  Extensions", strings.Join(c.Extensions, ", ")},
+		[2]string{"  Not parsed", c.Unparsed},
+	)
+}
+
+func daysLeft(days int) string {
+	switch {
+	case days < -1:
+		return fmt.Sprintf("expired %d days ago", -days)
+	case days < 0:
+		return "expired"
+	case days == 1:
+		return "1 day left"
+	}
+	return fmt.Sprintf("%d days left", days)
+}
