@@ -106,8 +106,7 @@ func (g *Gathered) sort(keys []Key, certs []*x509.Certificate, b *Bag, o GatherO
 	case len(used) == 0 && b.Locked() != nil:
 		return b.Locked() // it may be the one
 	case len(used) == 0 && len(keys) > 0:
-		_, _, err := assemble(keys[0], certs)
-		return err
+		return errKeyMismatch(keys[0], certs)
 	case len(used) == 0:
 		return g.onlyCerts(certs, o.Host)
 	}

@@ -26,7 +26,8 @@ import (
 type WriteOptions struct {
 	KeyFormat   csr.KeyFormat
 	KeyPassword []byte // encrypts key.pem; empty leaves it in clear
-	// KeepKey leaves key.pem alone: the key came from there.
+	// KeepKey leaves key.pem as it is: the key came from there. It counts as part
+	// of the set all the same, so that the kept set is whole.
 	KeepKey bool
 	// Overwrite replaces the set that is there, which is then kept beside.
 	Overwrite bool
@@ -78,15 +79,10 @@ func (s *Set) RootFile() []*x509.Certificate {
 // Refuse returns the error that Write would return because of what is asked for
 // or because files are there already, or nil. It writes nothing.
 func (s *Set) Refuse(dir string, o WriteOptions) error {
-	files, err := s.files(o)
-	if err != nil || o.Overwrite {
+	if _, err := s.files(dir, o); err != nil || o.Overwrite {
 		return err
 	}
-	var names []string
-	for _, f := range files {
-		names = append(names, f.Name)
-	}
-	return fileset.Refuse(dir, names...)
+	return fileset.Refuse(dir, s.FileNames(o)...)
 }
 
 // RefuseSet returns the error with which Write refuses to replace a set that is
@@ -105,14 +101,17 @@ func RefuseSet(dir string) error { return fileset.Refuse(dir, RootFile, CertFile
 // whether its program reads the first certificate of cert.pem and takes root.pem
 // for the rest, or reads all of cert.pem.
 func (s *Set) Write(dir string, o WriteOptions) (kept string, err error) {
-	files, err := s.files(o)
+	if err := s.Refuse(dir, o); err != nil {
+		return "", err
+	}
+	files, err := s.files(dir, o)
 	if err != nil {
 		return "", err
 	}
-	return fileset.Replace(dir, files, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
+	return fileset.Replace(dir, files, fileset.Options{Overwrite: o.Overwrite || o.KeepKey, Now: o.Now})
 }
 
-// FileNames are the files that Write writes.
+// FileNames are the files that Write writes anew.
 func (s *Set) FileNames(o WriteOptions) []string {
 	var names []string
 	if len(s.RootFile()) > 0 || s.Leaf != nil {
@@ -127,7 +126,7 @@ func (s *Set) FileNames(o WriteOptions) []string {
 	return names
 }
 
-func (s *Set) files(o WriteOptions) ([]fileset.File, error) {
+func (s *Set) files(dir string, o WriteOptions) ([]fileset.File, error) {
 	var files []fileset.File
 	for _, name := range s.FileNames(o) {
 		f := fileset.File{Name: name}
@@ -144,6 +143,13 @@ func (s *Set) files(o WriteOptions) ([]fileset.File, error) {
 			f.Data, f.Private = key, true
 		}
 		files = append(files, f)
+	}
+	if o.KeepKey && fileset.Refuse(dir, s.FileNames(o)...) != nil {
+		key, err := readLimited(filepath.Join(dir, KeyFile))
+		if err != nil {
+			return nil, report.Errorf(report.KindInput, "file.unreadable", "check the file's permissions", "read %s: %w", filepath.Join(dir, KeyFile), unwrapPath(err))
+		}
+		files = append(files, fileset.File{Name: KeyFile, Data: key, Private: true})
 	}
 	return files, nil
 }

@@ -44,13 +44,21 @@ func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding,
 func assemble(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding, error) {
 	leaf, findings := chooseLeaf(key, certs)
 	if leaf == nil {
-		return nil, nil, report.Errorf(report.KindInput, "set.key.mismatch",
-			"use the key that the request was made with, or ask the authority to issue the certificate again for this key",
-			"the private key (%s) belongs to none of the certificates: %s", csr.DescribeKey(key.Public()), names(certs))
+		return nil, nil, errKeyMismatch(Key{Signer: key}, certs)
 	}
 	s := &Set{Key: key, Leaf: leaf}
 	s.climb(certs)
 	return s, findings, nil
+}
+
+func errKeyMismatch(k Key, certs []*x509.Certificate) error {
+	what := csr.DescribeKey(k.Public())
+	if k.Path != "" {
+		what += ", " + k.Path
+	}
+	return report.Errorf(report.KindInput, "set.key.mismatch",
+		"use the key that the request was made with, or ask the authority to issue the certificate again for this key",
+		"the private key (%s) belongs to none of the certificates: %s", what, names(certs))
 }
 
 // climb fills in what stands above the leaf.

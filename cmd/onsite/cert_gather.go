@@ -321,7 +321,7 @@ func describeInputs(bag *pkcs.Bag) []inputResult {
 		at(c.Origin).CRLs++
 	}
 	for _, aside := range bag.Aside {
-		list = append(list, inputResult{Path: aside.Path, Aside: report.AsError(aside.Err).Message})
+		list = append(list, inputResult{Path: aside.Path, Aside: asideReason(aside)})
 	}
 	return list
 }
@@ -333,13 +333,18 @@ func asideFindings(bag *pkcs.Bag) []report.Finding {
 	var findings []report.Finding
 	for _, aside := range bag.Aside {
 		e := report.AsError(aside.Err)
-		f := report.Skip("file.aside", aside.Path, "left aside: "+e.Message)
+		f := report.Skip("file.aside", aside.Path, "left aside: "+asideReason(aside))
 		if e.Code != "file.unknown" && e.Code != "file.empty" && e.Code != "file.too-large" {
-			f.Status, f.Remedy = report.StatusWarn, e.Remedy
+			f.Code, f.Status, f.Remedy = e.Code, report.StatusWarn, e.Remedy
 		}
 		findings = append(findings, f)
 	}
 	return findings
+}
+
+// asideReason says why a file was left aside, without its path.
+func asideReason(aside pkcs.Aside) string {
+	return strings.TrimPrefix(report.AsError(aside.Err).Message, aside.Path+": ")
 }
 
 func (r *gatherResult) text(p *printer) {

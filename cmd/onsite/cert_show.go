@@ -180,7 +180,7 @@ func (a *app) newCertShowResult(source string, bag *pkcs.Bag) *certShowResult {
 		r.CRLs = append(r.CRLs, shown)
 	}
 	for _, aside := range bag.Aside {
-		r.Aside = append(r.Aside, shownLeftover{aside.Path, report.AsError(aside.Err).Message})
+		r.Aside = append(r.Aside, shownLeftover{aside.Path, asideReason(aside)})
 	}
 	return r
 }
@@ -244,8 +244,14 @@ func (c *shownCert) rows(long bool, where func(shownOrigin) [2]string) [][2]stri
 	role := ""
 	if c.IsCA {
 		role = "an authority"
-		if c.PathLength != nil {
-			role += fmt.Sprintf(", with at most %d authorities below it", *c.PathLength)
+		switch {
+		case c.PathLength == nil:
+		case *c.PathLength == 0:
+			role += ", with no other below it"
+		case *c.PathLength == 1:
+			role += ", with at most one level of others below it"
+		default:
+			role += fmt.Sprintf(", with at most %d levels of others below it", *c.PathLength)
 		}
 	}
 	rows := [][2]string{

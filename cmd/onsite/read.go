@@ -76,30 +76,30 @@ func (in *inputs) folder(ctx context.Context, all *pkcs.Bag, dir string) error {
 
 // file reads one file. Named says that it must be of use.
 func (in *inputs) file(ctx context.Context, all *pkcs.Bag, path string, named bool) error {
-	data, err := in.a.readInput(ctx, path)
-	var bag *pkcs.Bag
-	if err == nil {
-		bag, err = in.open(ctx, path, data)
-	}
-	stopped := errors.Is(err, errCancelled) || ctx.Err() != nil
+	bag, err := in.open(ctx, path)
 	switch {
-	case err != nil && !named && !stopped:
+	case err == nil:
+	case named || errors.Is(err, errCancelled) || ctx.Err() != nil:
+		return err
+	default:
 		all.Aside = append(all.Aside, pkcs.Aside{Path: path, Err: err})
 		return nil
-	case err != nil:
-		return report.InFile(inputName(path), err)
 	}
 	all.Add(bag.In(inputName(path)))
 	return nil
 }
 
-// open reads data and asks for the passwords that it wants: of a bundle, or of a
-// key.
-func (in *inputs) open(ctx context.Context, path string, data []byte) (*pkcs.Bag, error) {
+// open reads a file and asks for the passwords that it wants: of a bundle, or of
+// a key.
+func (in *inputs) open(ctx context.Context, path string) (*pkcs.Bag, error) {
+	data, err := in.a.readInput(ctx, path)
+	if err != nil {
+		return nil, err
+	}
 	for try := 0; ; try++ {
 		bag, err := pkcs.Read(data, in.passwords...)
 		if !wantsPassword(bag, err) || in.given || try == tries {
-			return bag, err
+			return bag, report.InFile(inputName(path), err)
 		}
 		if try > 0 {
 			in.a.say("That is not the password of %s.", inputName(path))
