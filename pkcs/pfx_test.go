@@ -50,7 +50,7 @@ var bundles = []struct {
 	{file: "openssl-nomac.pfx", issuing: true, root: true},
 	{file: "certtool-ca.p12", issuing: true},
 	{file: "pk12util.p12", issuing: true, root: true},
-	{file: "openssl-camellia.pfx", issuing: true, root: true},
+	{file: "openssl-camellia.pfx"},
 }
 
 // made is a moment at which the certificates of testdata are good.

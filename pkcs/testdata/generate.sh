@@ -99,11 +99,16 @@ keytool -importkeystore -srckeystore openssl.pfx -srcstoretype PKCS12 -srcstorep
 cp keytool.p12 keytool-two-keys.p12
 store -genkeypair -keystore keytool-two-keys.p12 -alias second -keyalg EC -groupname secp256r1 -dname CN=second -validity 36500
 
+# A keystore of the old kind, with a trusted certificate beside the key.
+keytool -importkeystore -noprompt -srckeystore openssl.pfx -srcstoretype PKCS12 -srcstorepass geslo -srcalias "front door" \
+	-destkeystore chain.jks -deststoretype JKS -deststorepass geslo1 -destalias front
+keytool -importcert -noprompt -keystore chain.jks -storepass geslo1 -alias stranger -file stranger.crt
+
 # What Windows authorities send: the chain as PKCS#7, PEM and DER.
 cat leaf.crt issuing.crt root.crt >all.crt
 openssl crl2pkcs7 -nocrl -certfile all.crt -out chain.p7b
 openssl crl2pkcs7 -nocrl -certfile all.crt -outform DER -out chain-der.p7b
 
-cp root.crt issuing.crt leaf.crt leaf.key stranger.crt chain.p7b chain-der.p7b "$here/"
+cp root.crt issuing.crt leaf.crt leaf.key stranger.crt chain.p7b chain-der.p7b chain.jks "$here/"
 cp ./*.pfx ./*.p12 "$here/pfx/"
 chmod 644 "$here"/*.crt "$here"/*.key "$here"/*.p7b "$here"/pfx/*
