@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 
 	"onsite/csr"
 )
@@ -41,6 +42,7 @@ func xca(t *testing.T, dir, password string, args ...string) string {
 		n, err := terminal.Read(buffer)
 		out.Write(buffer[:n])
 		for ; asked < bytes.Count(out.Bytes(), []byte("Password:")); asked++ {
+			untilHidden(t, terminal)
 			if _, err := io.WriteString(terminal, password+"\n"); err != nil {
 				t.Fatal(err)
 			}
@@ -53,6 +55,29 @@ func xca(t *testing.T, dir, password string, args ...string) string {
 		t.Fatalf("xca %q: %v\n%s", args, err, &out)
 	}
 	return regexp.MustCompile("\x1b\\[[0-9;]*m|\r").ReplaceAllString(out.String(), "")
+}
+
+// untilHidden waits until a terminal shows nothing of what is typed: XCA throws
+// away what came before.
+func untilHidden(t *testing.T, terminal *os.File) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state.Lflag&unix.ECHO == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("xca asks for a password and shows what is typed")
+		}
+	}
 }
 
 // What is written here, XCA reads; what XCA writes is read here.
