@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/pem"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -42,22 +41,47 @@ func plainText(data []byte) string {
 	return text
 }
 
-// marker matches the lines around a PEM block wherever they stand: also
-// indented, and glued to the one before.
-var marker = regexp.MustCompile(`-----(BEGIN|END) ([A-Z0-9 #]{1,40})-----`)
+// maxLabel is the longest label of a block that is looked for.
+const maxLabel = 40
+
+// marker finds the next line around a PEM block wherever it stands: also
+// indented, and glued to the one before. behind is the text after it.
+func marker(text string) (kind, label, behind string, ok bool) {
+	for {
+		_, after, found := strings.Cut(text, "-----")
+		if !found {
+			return "", "", "", false
+		}
+		for _, kind := range []string{"BEGIN ", "END "} {
+			rest, ok := strings.CutPrefix(after, kind)
+			if !ok {
+				continue
+			}
+			label, _, ok := strings.Cut(rest[:min(len(rest), maxLabel+len("-----"))], "-----")
+			if ok && isLabel(label) {
+				return strings.TrimSpace(kind), label, rest[len(label)+len("-----"):], true
+			}
+		}
+		text = after
+	}
+}
+
+func isLabel(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != ' ' && r != '#'
+	})
+}
 
 // pem reads the blocks of a text. It is false when there is none at all.
 func (r *reader) pem(text string) (found bool, err error) {
 	var labels []string
 	for {
-		begin := marker.FindStringSubmatchIndex(text)
-		if begin == nil {
+		kind, label, behind, ok := marker(text)
+		if !ok {
 			break
 		}
-		label := text[begin[4]:begin[5]]
-		isEnd := text[begin[2]:begin[3]] != "BEGIN"
-		text = text[begin[1]:]
-		if isEnd {
+		text = behind
+		if kind != "BEGIN" {
 			continue
 		}
 		end := strings.Index(text, "-----END "+label+"-----")

@@ -13,7 +13,7 @@ import (
 )
 
 // MaxSize is the size in bytes above which a file is no certificate file.
-const MaxSize = 16 << 20
+const MaxSize = 4 << 20
 
 // Read finds certificates, requests, private keys and revocation lists in any
 // file: PEM, also inside other text, DER, bare base64, P7B, PFX, JKS, and an
@@ -63,7 +63,7 @@ func (r *reader) file(data []byte) error {
 	}
 	text := plainText(data)
 	// Text may begin with "0", the byte that DER begins with.
-	if data[0] == 0x30 && !marker.MatchString(text) {
+	if _, _, _, isText := marker(text); data[0] == 0x30 && !isText {
 		return r.der(data)
 	}
 	found, err := r.pem(text)

@@ -103,42 +103,51 @@ func (a *app) runCertShow(ctx context.Context, o *certShowOptions) (outcome, err
 	if o.timeout <= 0 {
 		return outcome{}, usageError("--timeout %s: give a time such as 10s", o.timeout)
 	}
-	bag, connected, err := a.showInput(ctx, o)
+	if isServer(o.in) {
+		bag, err := servedBag(ctx, o)
+		if err != nil {
+			return outcome{}, err
+		}
+		return a.shown(o, bag), nil
+	}
+	in, err := a.newInputs(ctx, o.password)
 	if err != nil {
 		return outcome{}, err
 	}
+	bag, err := in.read(ctx, o.in)
+	if err != nil {
+		return outcome{}, err
+	}
+	if in.given { // a password that opens nothing is wrong, and a script must see it
+		err = bag.Locked()
+	}
+	return a.shown(o, bag), report.InFile(inputName(o.in), err)
+}
+
+func (a *app) shown(o *certShowOptions, bag *pkcs.Bag) outcome {
 	result := a.newCertShowResult(o.in, bag)
-	result.Connected = connected
 	return outcome{
 		Result: result, Findings: append(bag.Findings(), asideFindings(bag)...),
 		Text: func(p *printer) { result.text(p, o.long) },
-	}, nil
+	}
 }
 
-// showInput reads a file; a name with a port that is no file is a server.
-func (a *app) showInput(ctx context.Context, o *certShowOptions) (*pkcs.Bag, bool, error) {
-	if !isServer(o.in) {
-		in, err := a.newInputs(ctx, o.password)
-		if err != nil {
-			return nil, false, err
-		}
-		bag, err := in.read(ctx, o.in)
-		return bag, false, err
-	}
+// servedBag returns what a server sends.
+func servedBag(ctx context.Context, o *certShowOptions) (*pkcs.Bag, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	sent, err := portal.Served(ctx, o.in, nil)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	bag := &pkcs.Bag{}
 	for _, c := range sent {
 		bag.Certs = append(bag.Certs, pkcs.Cert{Certificate: c, Origin: pkcs.Origin{Path: o.in, Form: "TLS"}})
 	}
-	return bag, true, nil
+	return bag, nil
 }
 
-// isServer reports whether an argument is HOST:PORT and no file.
+// isServer reports whether an argument is HOST:PORT and no file of that name.
 func isServer(arg string) bool {
 	host, port, err := net.SplitHostPort(arg)
 	if err != nil || host == "" {
@@ -153,7 +162,7 @@ func isServer(arg string) bool {
 
 func (a *app) newCertShowResult(source string, bag *pkcs.Bag) *certShowResult {
 	r := &certShowResult{
-		Source: source, Certificates: []shownCert{}, Keys: []shownKey{}, Requests: []shownRequest{}, CRLs: []shownCRL{}, Aside: []shownLeftover{},
+		Source: source, Connected: isServer(source), Certificates: []shownCert{}, Keys: []shownKey{}, Requests: []shownRequest{}, CRLs: []shownCRL{}, Aside: []shownLeftover{},
 	}
 	for _, c := range bag.Certs {
 		r.Certificates = append(r.Certificates, shownCert{pkcs.Describe(c.Certificate), pkcs.Detail(c), shownOrigin(c.Origin), pkcs.DaysLeft(c.Certificate, a.now())})

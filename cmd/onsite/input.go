@@ -46,6 +46,9 @@ func readFile(path string) ([]byte, error) {
 	if info.IsDir() {
 		return nil, report.Errorf(report.KindInput, "file.unreadable", "name a file in it", "%s is a folder", path)
 	}
+	if info.Size() > pkcs.MaxSize {
+		return nil, tooLarge(path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -70,10 +73,14 @@ func limited(r io.Reader, name string) ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > pkcs.MaxSize {
-		return nil, report.Errorf(report.KindInput, "file.too-large", "name the certificate file itself",
-			"%s has more than %d MiB", name, pkcs.MaxSize>>20)
+		return nil, tooLarge(name)
 	}
 	return data, nil
+}
+
+func tooLarge(name string) error {
+	return report.Errorf(report.KindInput, "file.too-large", "name the certificate file itself",
+		"%s has more than %d MiB", name, pkcs.MaxSize>>20)
 }
 
 func unreadable(path string, err error) error {
