@@ -56,24 +56,32 @@ func (o WriteOptions) Refuse(r *Request) error {
 // too. Without Overwrite an existing file of either name is a *report.Error with
 // the code "file.exists".
 func Write(r *Request, key crypto.Signer, o WriteOptions) (paths Paths, request []byte, err error) {
-	der, err := r.Sign(key)
+	files, err := o.encode(r, key)
 	if err != nil {
 		return Paths{}, nil, err
 	}
-	request = PEM(der)
 	paths = o.Files(r)
-	var files []fileset.File
-	if !o.KeepKey {
-		encoded, err := EncodeKey(key, PKCS8, o.KeyPassword)
-		if err != nil {
-			return Paths{}, nil, err
-		}
-		files = append(files, fileset.File{Name: filepath.Base(paths.Key), Data: encoded, Private: true})
-	}
-	files = append(files, fileset.File{Name: filepath.Base(paths.Request), Data: request})
 	paths.Kept, err = fileset.Replace(cmp.Or(o.Dir, "."), files, fileset.Options{Overwrite: o.Overwrite, Now: o.Now})
 	if err != nil {
 		return Paths{}, nil, err
 	}
-	return paths, request, nil
+	return paths, files[len(files)-1].Data, nil
+}
+
+// encode signs the request and returns its files, the request last.
+func (o WriteOptions) encode(r *Request, key crypto.Signer) ([]fileset.File, error) {
+	der, err := r.Sign(key)
+	if err != nil {
+		return nil, err
+	}
+	paths := o.Files(r)
+	var files []fileset.File
+	if !o.KeepKey {
+		encoded, err := EncodeKey(key, PKCS8, o.KeyPassword)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, fileset.File{Name: filepath.Base(paths.Key), Data: encoded, Private: true})
+	}
+	return append(files, fileset.File{Name: filepath.Base(paths.Request), Data: PEM(der)}), nil
 }

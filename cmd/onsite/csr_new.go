@@ -19,6 +19,7 @@ type csrNewOptions struct {
 	unstructuredName string
 	key, keyFile     string
 	hash             string
+	from             string
 	out              string
 	stdout           bool
 	dryRun, force    bool
@@ -45,12 +46,20 @@ func newCSRNewCmd(a *app) *cobra.Command {
 		Short: "Make a private key and a certificate request",
 		Long: `Make NAME.key and NAME.csr for the host NAME. Send the .csr file to the
 authority; the .key file stays on this computer and is never replaced without
---force. The values are judged before anything is written.`,
+--force. The values are judged before anything is written.
+
+With --from, make them for every host of a list: a CSV file as a spreadsheet
+saves it, whose first row names the columns by the flags (cn, san, with-apex,
+country, state, locality, organization, unit, email, unstructured-name, key), or
+one host name a line. What a row leaves empty comes from the flags; several names
+under san have spaces between them. Pairs that are there already stay as they
+are, so the same command goes on where it was stopped.`,
 		Example: `  onsite csr new portal.acme.example --country AU --state NSW --locality Newcastle \
       --organization "Acme Bakery Pty Ltd" --email it@acme.example
   onsite csr new "*.acme.example" --with-apex --key ec:p256 --out C:\certs
   onsite csr new portal.acme.example --key-file portal.acme.example.key --force
-  onsite csr new portal.acme.example --no-input --stdout | clip`,
+  onsite csr new portal.acme.example --no-input --stdout | clip
+  onsite csr new --from hosts.csv --organization "Acme Bakery Pty Ltd" --country AU --out requests`,
 		Args: atMost("NAME"),
 	}
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) (outcome, error) {
@@ -80,6 +89,7 @@ authority; the .key file stays on this computer and is never replaced without
 	f.StringVar(&o.key, "key", csr.DefaultKey.String(), "key to make: "+strings.Join(csr.KeyNames(), ", "))
 	f.StringVar(&o.keyFile, "key-file", "", "use the private key in this file instead of making one")
 	f.StringVar(&o.hash, "hash", "sha256", "hash of the signature: sha256, sha384, sha512")
+	f.StringVar(&o.from, "from", "", "make requests for all hosts of this CSV file; - is standard input")
 	f.StringVar(&o.out, "out", ".", "folder to write to")
 	f.BoolVar(&o.stdout, "stdout", false, "print the request on standard output too, and nothing else there")
 	f.BoolVar(&o.dryRun, "dry-run", false, "judge the values and say what would be written, no more")
@@ -97,6 +107,11 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 	var err error
 	if o.out, err = outFolder(o.out); err != nil {
 		return outcome{}, err
+	}
+	if o.from != "" {
+		if err := a.checkBatch(o); err != nil {
+			return outcome{}, err
+		}
 	}
 	switch {
 	case o.keyFile != "" && given("key"):
@@ -121,6 +136,9 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 		return outcome{}, err
 	}
 	o.spec.ChallengePassword = string(challenge)
+	if o.from != "" {
+		return a.runCSRBatch(ctx, o, keySpec, keyPassword)
+	}
 	asked, err := a.askCSR(ctx, &o.spec, given)
 	if err != nil {
 		return outcome{}, err

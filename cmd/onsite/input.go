@@ -23,6 +23,24 @@ func (a *app) readInput(ctx context.Context, path string) ([]byte, error) {
 	return interruptible(ctx, func() ([]byte, error) { return limited(a.io.in, "standard input") })
 }
 
+// readSmall reads the file that a flag names, or one byte more than most of it.
+func (a *app) readSmall(ctx context.Context, flag, path string, most int64) ([]byte, error) {
+	if path == "-" {
+		if err := a.takeStdin(flag); err != nil {
+			return nil, err
+		}
+		return interruptible(ctx, func() ([]byte, error) { return atMostBytes(a.io.in, "standard input", most) })
+	}
+	return interruptible(ctx, func() ([]byte, error) {
+		f, err := os.Open(cleanPath(path))
+		if err != nil {
+			return nil, unreadable(path, err)
+		}
+		defer f.Close()
+		return atMostBytes(f, path, most)
+	})
+}
+
 // readBag reads a file with certificates, requests or keys.
 func (a *app) readBag(ctx context.Context, path string) (*pkcs.Bag, error) {
 	data, err := a.readInput(ctx, path)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -43,7 +42,7 @@ func (a *app) secret(ctx context.Context, s secretFlags) (value []byte, ok bool,
 		}
 		return []byte(v), true, nil
 	case s.file != "":
-		data, err := a.secretFile(ctx, s)
+		data, err := a.readSmall(ctx, "--"+s.name+"-file", s.file, maxSecret)
 		if err != nil {
 			return nil, false, err
 		}
@@ -66,24 +65,6 @@ func (a *app) newSecret(ctx context.Context, s secretFlags) ([]byte, error) {
 			"the password of --%s-file or --%s-env is empty", s.name, s.name)
 	}
 	return value, err
-}
-
-func (a *app) secretFile(ctx context.Context, s secretFlags) ([]byte, error) {
-	flag := "--" + s.name + "-file"
-	if s.file == "-" {
-		if err := a.takeStdin(flag); err != nil {
-			return nil, err
-		}
-		return interruptible(ctx, func() ([]byte, error) { return atMostBytes(a.io.in, "standard input", maxSecret) })
-	}
-	return interruptible(ctx, func() ([]byte, error) {
-		f, err := os.Open(cleanPath(s.file))
-		if err != nil {
-			return nil, unreadable(s.file, err)
-		}
-		defer f.Close()
-		return atMostBytes(f, s.file, maxSecret)
-	})
 }
 
 // takeStdin makes sure that standard input is read for one thing only.

@@ -135,6 +135,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		report.Document{},
 		report.Problem{},
 		csrNewResult{},
+		csrBatchResult{},
 		csr.Info{},
 		gatherResult{},
 		certShowResult{},
