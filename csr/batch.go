@@ -246,7 +246,7 @@ func share(ctx context.Context, workers, n int, work func(int) error) <-chan res
 // look says what is to be done for a host.
 func (o BatchOptions) look(h Host) (Pair, []report.Finding) {
 	paths := o.options(false).Files(h.Request)
-	p := Pair{Host: h, Files: paths, State: Made, KeyType: h.Key.describe(), Encrypted: len(o.KeyPassword) > 0}
+	p := Pair{Host: h, Files: paths, State: Made, KeyType: DescribeKind(h.Key), Encrypted: len(o.KeyPassword) > 0}
 	keyData, keyErr := readSmall(paths.Key)
 	requestData, requestErr := readSmall(paths.Request)
 	noKey, noRequest := errors.Is(keyErr, fs.ErrNotExist), errors.Is(requestErr, fs.ErrNotExist)
@@ -298,8 +298,8 @@ func (o BatchOptions) judgeKey(p Pair) []report.Finding {
 		findings = append(findings, p.differs(p.Files.Key+" is there without a password, and a key is never replaced",
 			"encrypt it with another program, for example openssl pkcs8 -topk8, or move the pair away for a new one"))
 	}
-	if p.KeyType != p.Key.describe() {
-		findings = append(findings, p.differs(fmt.Sprintf("%s is an %s key, not %s, and a key is never replaced", p.Files.Key, p.KeyType, p.Key.describe()),
+	if p.KeyType != DescribeKind(p.Key) {
+		findings = append(findings, p.differs(fmt.Sprintf("%s is an %s key, not %s, and a key is never replaced", p.Files.Key, p.KeyType, DescribeKind(p.Key)),
 			"move the pair away for a new one"))
 	}
 	return findings
@@ -381,8 +381,8 @@ func findPEM(data []byte, kind string) *pem.Block {
 	}
 }
 
-// describe is what DescribeKey says of a key of this kind.
-func (k KeySpec) describe() string {
+// DescribeKind is what DescribeKey says of a key of a kind: "RSA 2048".
+func DescribeKind(k KeySpec) string {
 	kind, size, _ := strings.Cut(k.name, ":")
 	switch kind {
 	case "rsa":

@@ -217,7 +217,7 @@ func (a *app) writeCSR(o *csrNewOptions, request *csr.Request, key crypto.Signer
 	w := o.writeOptions(a, password)
 	result := csrNewResult{
 		Paths: w.Files(request), DryRun: o.dryRun, CommonName: request.Subject.CommonName, SANs: request.SANs,
-		KeyType: strings.ToUpper(strings.Replace(spec.String(), ":", " ", 1)), Encrypted: len(password) > 0 && o.keyFile == "",
+		KeyType: csr.DescribeKind(spec), Encrypted: len(password) > 0 && o.keyFile == "",
 	}
 	if key != nil {
 		result.KeyType, result.SPKISHA256 = csr.DescribeKey(key.Public()), csr.Fingerprint(key.Public())
@@ -254,14 +254,18 @@ func (a *app) writeCSR(o *csrNewOptions, request *csr.Request, key crypto.Signer
 }
 
 func (r *csrNewResult) plan(p *printer) {
+	r.planFiles(p)
+	p.linef("covers: %s", joinSANs(r.SANs))
+	p.linef("key: %s", r.KeyType)
+}
+
+func (r *csrNewResult) planFiles(p *printer) {
 	p.linef("Nothing was written (--dry-run). These files would be:")
 	for _, path := range []string{r.Key, r.Request} {
 		if path != "" {
 			p.linef("  %s%s", path, replaces(path))
 		}
 	}
-	p.linef("covers: %s", joinSANs(r.SANs))
-	p.linef("key: %s", r.KeyType)
 }
 
 // replaces is a plan's remark on a file that is there already.

@@ -68,7 +68,7 @@ func newRootCmd(a *app) *cobra.Command {
 	a.jsonHelp(root)
 
 	root.AddCommand(
-		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRShowCmd(a)),
+		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRRenewCmd(a), newCSRShowCmd(a)),
 		newGroup("cert", "Read, sort out, judge and write certificates",
 			newCertGatherCmd(a), newCertShowCmd(a), newCertConvertCmd(a), newCertRestoreCmd(a)),
 		newGroup("pfx", "Split and make PFX bundles", newPFXSplitCmd(a), newPFXMakeCmd(a)),

@@ -136,6 +136,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		report.Problem{},
 		csrNewResult{},
 		csrBatchResult{},
+		csrRenewResult{},
 		csr.Info{},
 		gatherResult{},
 		certShowResult{},
