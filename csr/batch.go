@@ -291,6 +291,7 @@ func (o BatchOptions) judgeKey(p Pair) []report.Finding {
 	for _, f := range JudgeKey(p.key.Public()) {
 		if f.Status != report.StatusPass {
 			f.Subject, f.Detail = p.Request.Subject.CommonName, p.Files.Key+", "+f.Subject+": "+f.Detail
+			f.Remedy = "move the pair away for a new one, if you can do without it"
 			findings = append(findings, f)
 		}
 	}

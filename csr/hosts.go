@@ -202,7 +202,7 @@ func (l *hostList) read(text []byte) error {
 		for i, f := range fields {
 			fields[i] = strings.TrimSpace(f)
 		}
-		if strings.HasPrefix(fields[0], "#") || strings.Join(fields, "") == "" {
+		if strings.HasPrefix(fields[0], "#") || strings.Trim(strings.Join(fields, ""), ",;") == "" {
 			continue
 		}
 		if first {
