@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -252,7 +253,7 @@ func (o BatchOptions) look(h Host) (Pair, []report.Finding) {
 	noKey, noRequest := errors.Is(keyErr, fs.ErrNotExist), errors.Is(requestErr, fs.ErrNotExist)
 	switch {
 	case noKey && noRequest:
-		return p, nil
+		return p, judgeKind(h.Key)
 	case noKey:
 		return p, []report.Finding{report.Fail("hosts.there.no-key", h.Request.Subject.CommonName,
 			paths.Request+" is there without its key, and is not overwritten",
@@ -291,7 +292,9 @@ func (o BatchOptions) judgeKey(p Pair) []report.Finding {
 	for _, f := range JudgeKey(p.key.Public()) {
 		if f.Status != report.StatusPass {
 			f.Subject, f.Detail = p.Request.Subject.CommonName, p.Files.Key+", "+f.Subject+": "+f.Detail
-			f.Remedy = "move the pair away for a new one, if you can do without it"
+			if f.Status == report.StatusFail {
+				f.Remedy = "move the pair away for a new one, if you can do without it"
+			}
 			findings = append(findings, f)
 		}
 	}
@@ -304,6 +307,15 @@ func (o BatchOptions) judgeKey(p Pair) []report.Finding {
 			"move the pair away for a new one"))
 	}
 	return findings
+}
+
+// judgeKind is JudgeKey, but for what is right, of a key that is not made yet: of
+// those that are made here, one kind alone is unusual.
+func judgeKind(k KeySpec) []report.Finding {
+	if DescribeKind(k) == DescribeKey(ed25519.PublicKey{}) {
+		return JudgeKey(ed25519.PublicKey{})
+	}
+	return nil
 }
 
 // compare looks whether a request that is there says what the row says.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"onsite/csr"
 	"onsite/report"
@@ -128,17 +129,17 @@ func (r *csrBatchResult) text(p *printer) {
 // summary says how many, and what to do next.
 func (r *csrBatchResult) summary(p *printer) {
 	made, only, there, left := r.count(csr.Made), r.count(csr.RequestOnly), r.count(csr.There), r.count(csr.Left)
-	words := fmt.Sprintf("%s made", plural(made, "key and request", "keys and requests"))
-	if only > 0 {
-		words += fmt.Sprintf(", %s for keys that were there", plural(only, "request", "requests"))
+	var words []string
+	add := func(n int, one, many string) {
+		if n > 0 {
+			words = append(words, plural(n, one, many))
+		}
 	}
-	if there > 0 {
-		words += fmt.Sprintf(", %d already there", there)
-	}
-	if left > 0 {
-		words += fmt.Sprintf(", %d to go", left)
-	}
-	p.linef("%s.", words)
+	add(made, "key and request made", "keys and requests made")
+	add(only, "request made for a key that was there", "requests made for keys that were there")
+	add(there, "pair already there", "pairs already there")
+	add(left, "to go", "to go")
+	p.linef("%s.", strings.Join(words, ", "))
 	if left == 0 {
 		p.linef("Send the .csr files in %s to the authority; the .key files stay here: keep them secret, keep a copy.", r.Dir)
 	}
