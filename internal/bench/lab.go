@@ -15,16 +15,18 @@ import (
 	"time"
 )
 
-// lab is the folder where the commands run, with an onsite built from the
-// sources. Nothing outside it is written.
+// built are the programs that a lab builds from the sources.
+var built = map[string]string{"onsite": "onsite/cmd/onsite", "barersa": "onsite/internal/bench/barersa"}
+
+// lab is the folder where the commands run, with the programs that are built.
+// Nothing outside it is written.
 type lab struct {
 	dir    string
-	onsite string
 	env    []string
 	stderr *os.File // of the command that runs; a file, so that nobody copies while time is taken
 }
 
-// newLab opens a lab and builds onsite in it. The default of dir is the user's
+// newLab opens a lab and builds the programs in it. The default of dir is the user's
 // cache folder: the usual temporary folder may be in memory, where writing to
 // the disk would look free.
 func newLab(ctx context.Context, dir string) (*lab, error) {
@@ -39,13 +41,23 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.onsite, "./cmd/onsite")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // static, as the README says to build it
-	if out, err := build.CombinedOutput(); err != nil {
-		err = fmt.Errorf("%s: %w\n%s", strings.Join(build.Args, " "), err, bytes.TrimSpace(out))
-		return nil, errors.Join(err, l.close())
+	for name, source := range built {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.program(name), source)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // static, as the README says to build it
+		if out, err := build.CombinedOutput(); err != nil {
+			err = fmt.Errorf("%s: %w\n%s", strings.Join(build.Args, " "), err, bytes.TrimSpace(out))
+			return nil, errors.Join(err, l.close())
+		}
 	}
 	return l, nil
+}
+
+// program is the path of one that was built.
+func (l *lab) program(name string) string {
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	return filepath.Join(l.dir, name)
 }
 
 // openLab makes a new folder inside dir.
@@ -57,10 +69,7 @@ func openLab(dir string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir: work, onsite: filepath.Join(work, "onsite")}
-	if runtime.GOOS == "windows" {
-		l.onsite += ".exe"
-	}
+	l := &lab{dir: work}
 	for _, v := range os.Environ() { // the caller's settings of onsite are not the row's
 		if !strings.HasPrefix(strings.ToUpper(v), "ONSITE_") {
 			l.env = append(l.env, v)
@@ -82,7 +91,7 @@ func (l *lab) close() error {
 func (l *lab) missing(r row) string {
 	for _, command := range slices.Concat(r.ours, r.theirs) {
 		tool, _, _ := strings.Cut(command, " ")
-		if _, err := exec.LookPath(tool); err != nil && tool != "onsite" {
+		if _, err := exec.LookPath(tool); err != nil && built[tool] == "" {
 			return tool
 		}
 	}
@@ -180,8 +189,8 @@ func (l *lab) made(r row) error {
 func (l *lab) command(ctx context.Context, line string) *exec.Cmd {
 	words := strings.Fields(line)
 	c := exec.CommandContext(ctx, words[0], words[1:]...)
-	if words[0] == "onsite" {
-		c = exec.CommandContext(ctx, l.onsite, words[1:]...)
+	if built[words[0]] != "" {
+		c = exec.CommandContext(ctx, l.program(words[0]), words[1:]...)
 	}
 	c.Args[0] = words[0]
 	c.Dir, c.Env, c.Stderr = l.dir, l.env, l.stderr

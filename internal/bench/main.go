@@ -36,7 +36,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	n := flags.Int("n", 30, "`pairs` of runs for each row; a row that varies much takes a multiple")
+	n := flags.Int("n", 30, "`pairs` of runs for each row; a row that varies much takes a multiple, a slow one a part")
 	dir := flags.String("dir", "", "`folder` to work in, on the disk to be measured (default: the user's cache folder)")
 	if err = flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	for _, r := range rows {
 		res := result{row: r, Missing: l.missing(r)}
 		if res.Missing == "" {
-			pairs := *n * max(r.times, 1)
+			pairs := r.pairs(*n)
 			if _, err := fmt.Fprintf(stderr, "%s: %d pairs\n", r.name, pairs); err != nil {
 				return err
 			}

@@ -53,15 +53,19 @@ This page is the output of a program; run it again rather than edit it.
 - The machine may do other work at the same time. That moves the times of both
   sides; trust the ratio.
 
-| What | onsite | Peer | Ratio | Half of all pairs | Pairs |
-| --- | ---: | ---: | ---: | ---: | ---: |
+| What | onsite | Peer | Ratio | Half of all pairs | Pairs | Target |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
 `, p.Date.Format(time.DateOnly), p.Platform, p.CPUs, system, p.Go, p.versions())
 	for _, r := range p.Results {
 		fmt.Fprintln(&w, r.line())
 	}
 	for _, r := range p.Results {
 		fmt.Fprintf(&w, "\n## %s\n\n%s\n\n", r.name, r.note)
-		for _, c := range slices.Concat(r.ours, r.theirs) {
+		commands := r.show
+		if commands == nil {
+			commands = slices.Concat(r.ours, r.theirs)
+		}
+		for _, c := range commands {
 			fmt.Fprintf(&w, "    %s\n", c)
 		}
 	}
@@ -84,12 +88,16 @@ func (p page) versions() string {
 
 // line is the row of the table.
 func (r result) line() string {
+	target := ""
+	if r.target > 0 {
+		target = fmt.Sprintf("at most %.2f ", r.target)
+	}
 	if r.Missing != "" {
-		return fmt.Sprintf("| %s | not measured | %s is not installed | | | 0 |", r.name, r.Missing)
+		return fmt.Sprintf("| %s | not measured | %s is not installed | | | 0 | %s|", r.name, r.Missing, target)
 	}
 	s := r.Summary
-	return fmt.Sprintf("| %s | %s | %s | %.2f | %.2f to %.2f | %d |",
-		r.name, milliseconds(s.Ours), milliseconds(s.Theirs), s.Ratio, s.Low, s.High, s.Pairs)
+	return fmt.Sprintf("| %s | %s | %s | %.2f | %.2f to %.2f | %d | %s|",
+		r.name, milliseconds(s.Ours), milliseconds(s.Theirs), s.Ratio, s.Low, s.High, s.Pairs, target)
 }
 
 // milliseconds shows no more digits than such a measurement has.

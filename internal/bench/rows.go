@@ -16,14 +16,25 @@ type row struct {
 	makes  []string                                  // files that either side leaves, every time
 	setup  func(context.Context, *lab) error         // makes what the commands read; nil: nothing
 	prove  func(context.Context, *lab, string) error // what a first run printed and left is right
+	show   []string                                  // how the page shows the commands; nil: as they are
+	target float64                                   // the ratio that it has to reach; 0: none
 	times  int                                       // multiple of the usual number of pairs; 0 means 1
+	few    bool                                      // a fifth of them: a run takes long, and differs little
 	note   string                                    // what the two sides do and do not do
+}
+
+// pairs is how many to run where n is usual.
+func (r row) pairs(n int) int {
+	if r.few {
+		return max(n/5, 1)
+	}
+	return n * max(r.times, 1)
 }
 
 // peers is how the other tools say their version.
 var peers = [][]string{{"openssl", "version"}}
 
-var rows = []row{
+var rows = append([]row{
 	{
 		name:   "Start-up",
 		ours:   []string{"onsite version"},
@@ -63,7 +74,7 @@ the recipe leaves three files that the system writes out later.`,
 pairs differ widely, so only the medians mean something. onsite brings both
 files to the disk.`,
 	},
-}
+}, batchRows(100)...)
 
 func proveVersion(_ context.Context, _ *lab, printed string) error {
 	words := strings.Fields(strings.ToLower(printed))
