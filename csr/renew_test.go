@@ -128,8 +128,11 @@ func TestChanges(t *testing.T) {
 		t.Fatal(findings)
 	}
 	want := []Change{
-		{"cn", "Portal.acme.com", "portal.acme.com"}, {"unit", "IT", ""}, {"email", "", "it@acme.com"},
-		{"san", "DNS:old.acme.com", ""}, {"san", "", "IP:192.0.2.1"},
+		{"cn", "Portal.acme.com", "portal.acme.com"},
+		{"unit", "IT", ""},
+		{"email", "", "it@acme.com"},
+		{"san", "DNS:old.acme.com", ""},
+		{"san", "", "IP:192.0.2.1"},
 	}
 	if got := r.Changes(before); !slices.Equal(got, want) {
 		t.Errorf("Changes = %v, want %v", got, want)

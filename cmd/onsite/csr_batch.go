@@ -88,9 +88,8 @@ func (a *app) runCSRBatch(ctx context.Context, o *csrNewOptions, key csr.KeySpec
 	}
 	result := newBatchResult(o, pairs)
 	out := outcome{Result: result, Findings: findings, Text: result.text}
-	if made, left := result.count(csr.Made)+result.count(csr.RequestOnly), result.count(csr.Left); errors.Is(err, context.Canceled) {
-		err = report.Errorf(report.KindInterrupted, "interrupted", "run the same again to go on",
-			"interrupted: %d made, %d to go; run the same again to go on", made, left)
+	if errors.Is(err, context.Canceled) {
+		err = report.Errorf(report.KindInterrupted, "interrupted", "", "interrupted: run the same again to go on")
 	}
 	return out, err
 }

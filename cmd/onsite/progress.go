@@ -13,7 +13,7 @@ import (
 // that is short shows nothing. It is for one goroutine. It ends with end, which
 // takes the bar away: the result says what came of it.
 type progress struct {
-	w        io.Writer // nil: show nothing
+	err      io.Writer // standard error; nil: show nothing
 	terminal bool
 	width    int
 	now      func() time.Time
@@ -36,7 +36,7 @@ const (
 func (a *app) progress(what string, total int) *progress {
 	p := &progress{terminal: a.io.errTTY, width: a.io.width(a.io.err), now: a.now, what: what, total: total, start: a.now(), first: -1}
 	if !a.flags.quiet && !a.flags.json {
-		p.w = a.io.err
+		p.err = a.io.err
 	}
 	// Neither takes a line that changes in place.
 	terminal, _ := a.env("TERM")
@@ -61,7 +61,7 @@ func (p *progress) done(n int) {
 		p.first = n
 	}
 	now := p.now()
-	if p.w == nil || now.Before(p.next) {
+	if p.err == nil || now.Before(p.next) {
 		return
 	}
 	p.next = now.Add(p.every())
@@ -69,7 +69,7 @@ func (p *progress) done(n int) {
 		p.bar(n)
 		return
 	}
-	fmt.Fprintf(p.w, "... %s\n", p.words(n))
+	fmt.Fprintf(p.err, "... %s\n", p.words(n))
 }
 
 // bar draws over what is there. Spaces clear the rest: not every console knows
@@ -82,7 +82,7 @@ func (p *progress) bar(n int) {
 		line = "[" + strings.Repeat("#", full) + strings.Repeat(".", wide-full) + "] " + words
 	}
 	long := utf8.RuneCountInString(line)
-	fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(p.occupied-long, 0)))
+	fmt.Fprintf(p.err, "\r%s%s", line, strings.Repeat(" ", max(p.occupied-long, 0)))
 	p.occupied = long
 }
 
@@ -111,7 +111,7 @@ func about(d time.Duration) string {
 // end takes the bar away.
 func (p *progress) end() {
 	if p.occupied > 0 {
-		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.occupied))
+		fmt.Fprintf(p.err, "\r%s\r", strings.Repeat(" ", p.occupied))
 		p.occupied = 0
 	}
 }
