@@ -3,7 +3,8 @@
 // The way is: a [Spec] holds what a person wants; [Prepare] judges all of it at
 // once and, when nothing is wrong, returns a [Request]; [Request.Sign] makes the
 // PKCS#10 bytes of RFC 2986; [Write] puts request and key into a folder.
-// [Parse] reads any request back.
+// [Parse] reads any request back. A list of hosts is read with [ReadHosts] and
+// made with [BatchOptions]; [FromCertificate] begins the next request.
 //
 //	req, findings := csr.Prepare(csr.Spec{Subject: csr.Subject{CommonName: "portal.acme.example"}})
 //	if req == nil { /* findings say why */ }
