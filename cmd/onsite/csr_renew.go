@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/pem"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,7 +107,7 @@ func (a *app) runCSRRenew(ctx context.Context, o *csrRenewOptions, given func(fl
 	if err != nil {
 		return outcome{}, err
 	}
-	old, err := a.readRenewable(ctx, cleanPath(o.in))
+	old, err := a.readRenewable(ctx, o, password)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -128,7 +127,7 @@ func (a *app) runCSRRenew(ctx context.Context, o *csrRenewOptions, given func(fl
 	}
 	var key crypto.Signer
 	if o.keepKey {
-		if key, err = a.oldKey(ctx, o, old, password); err != nil {
+		if key, err = oldKey(old); err != nil {
 			return outcome{Findings: findings}, err
 		}
 		weak := csr.JudgeKey(key.Public())
@@ -155,7 +154,7 @@ func (o *csrRenewOptions) chooseOut(old *renewable, given func(flag string) bool
 		return err
 	}
 	out, err := os.Stat(o.out)
-	if err != nil || old.file == "-" {
+	if err != nil || old.file == inputName("-") {
 		return nil //nolint:nilerr // it is not there yet, or there is nothing to compare it with
 	}
 	if live, err := os.Stat(old.dir); err == nil && os.SameFile(out, live) {
@@ -275,7 +274,7 @@ type renewable struct {
 	file, dir string
 	cert      *x509.Certificate // or
 	request   *csr.Info
-	keys      []*pem.Block // that stand in the same file
+	keys      []pkcs.Key // that were found with it
 }
 
 func (r *renewable) spec() (csr.Spec, []report.Finding) {
@@ -294,42 +293,40 @@ func (r *renewable) public() crypto.PublicKey {
 
 func (r *renewable) String() string {
 	if r.cert != nil {
-		return inputName(r.file) + ": " + certLine(pkcs.Describe(r.cert))
+		return r.file + ": " + certLine(pkcs.Describe(r.cert))
 	}
-	return inputName(r.file) + ": request for " + r.request.Subject
+	return r.file + ": request for " + r.request.Subject
 }
 
-// readRenewable finds the one certificate or request that is meant.
-func (a *app) readRenewable(ctx context.Context, path string) (*renewable, error) {
-	fi, err := os.Stat(path)
-	if path == "-" || err != nil || !fi.IsDir() {
-		dir := filepath.Dir(path)
-		if path != "-" && err == nil {
-			if err := fileset.Recover(dir); err != nil {
-				return nil, err
-			}
+// readRenewable finds the one certificate or request that is meant. Passwords
+// are asked for only where the old key is wanted.
+func (a *app) readRenewable(ctx context.Context, o *csrRenewOptions, password []byte) (*renewable, error) {
+	in := &inputs{a: a, secret: o.keyPassword, given: len(password) > 0, passwords: [][]byte{password}, mute: !o.keepKey}
+	path := cleanPath(o.in)
+	dir := filepath.Dir(path)
+	if fi, err := os.Stat(path); path != "-" && err == nil {
+		if fi.IsDir() {
+			dir = path
 		}
-		bag, err := a.readBag(ctx, path)
-		if err != nil {
+		if err := fileset.Recover(dir); err != nil {
 			return nil, err
 		}
-		return onlyOne(path, dir, map[string]*pkcs.Bag{path: bag})
 	}
-	if err := fileset.Recover(path); err != nil {
-		return nil, err
+	name := path
+	if set := filepath.Join(path, pkcs.CertFile); dir == path && isThere(set) {
+		name = set
 	}
-	if set := filepath.Join(path, pkcs.CertFile); isThere(set) {
-		bag, err := a.readBag(ctx, set)
-		if err != nil {
-			return nil, err
-		}
-		return onlyOne(set, path, map[string]*pkcs.Bag{set: bag})
-	}
-	bags, err := a.readFolder(ctx, path)
+	bag, err := in.read(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return onlyOne(path, path, bags)
+	if o.keepKey {
+		err = a.readOldKeys(ctx, o, in, bag, dir, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return onlyOne(name, dir, bag)
 }
 
 func isThere(path string) bool {
@@ -337,37 +334,23 @@ func isThere(path string) bool {
 	return err == nil
 }
 
-// certEndings are those of files that may hold a certificate or a request.
-var certEndings = []string{".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csr", ".req", ".p10", ".txt"}
-
-// maxFolder is how many such files a folder may have that is to be looked through.
-const maxFolder = 1000
-
-// readFolder reads what certificates and requests there are in a folder. Files
-// that are something else are passed over.
-func (a *app) readFolder(ctx context.Context, dir string) (map[string]*pkcs.Bag, error) {
-	entries, err := os.ReadDir(dir)
+// readOldKeys adds the private keys that may belong to what is renewed: those of
+// --key-file, else those beside it.
+func (a *app) readOldKeys(ctx context.Context, o *csrRenewOptions, in *inputs, bag *pkcs.Bag, dir, name string) error {
+	paths := []string{o.keyFile}
+	if o.keyFile == "" {
+		if len(bag.Keys) > 0 || name == "-" {
+			return nil
+		}
+		paths = slices.DeleteFunc([]string{filepath.Join(dir, pkcs.KeyFile), strings.TrimSuffix(name, filepath.Ext(name)) + ".key"},
+			func(path string) bool { return !isThere(path) })
+	}
+	more, err := in.read(ctx, paths...)
 	if err != nil {
-		return nil, unreadable(dir, err)
+		return err
 	}
-	bags := map[string]*pkcs.Bag{}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if e.IsDir() || !slices.Contains(certEndings, strings.ToLower(filepath.Ext(path))) {
-			continue
-		}
-		if len(bags) == maxFolder {
-			return nil, errSource("%s holds more than %d files of certificates and requests", dir, maxFolder)
-		}
-		bag, err := a.readBag(ctx, path)
-		if err == nil {
-			bags[path] = bag
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-	}
-	return bags, nil
+	bag.Keys = append(more.Keys, bag.Keys...)
+	return nil
 }
 
 func errSource(format string, args ...any) error {
@@ -376,26 +359,24 @@ func errSource(format string, args ...any) error {
 
 // onlyOne picks the site's own certificate: the only one, or the only one that
 // is no authority's. Where there is no certificate it picks the only request.
-func onlyOne(name, dir string, bags map[string]*pkcs.Bag) (*renewable, error) {
+func onlyOne(name, dir string, bag *pkcs.Bag) (*renewable, error) {
 	var certs, leaves, requests []*renewable
 	seen := map[string]bool{}
-	for path, bag := range bags {
-		for _, c := range bag.Certs {
-			if id := pkcs.Fingerprint(c); !seen[id] {
-				seen[id] = true
-				r := &renewable{file: path, dir: dir, cert: c, keys: bag.Keys}
-				if certs = append(certs, r); !c.IsCA {
-					leaves = append(leaves, r)
-				}
+	for _, c := range bag.Certs {
+		if id := pkcs.Fingerprint(c.Certificate); !seen[id] {
+			seen[id] = true
+			r := &renewable{file: c.Path, dir: dir, cert: c.Certificate, keys: bag.Keys}
+			if certs = append(certs, r); !c.IsCA {
+				leaves = append(leaves, r)
 			}
 		}
-		for _, der := range bag.Requests {
-			info, err := csr.Parse(der)
-			if err != nil {
-				return nil, report.InFile(inputName(path), err)
-			}
-			requests = append(requests, &renewable{file: path, dir: dir, request: info, keys: bag.Keys})
+	}
+	for _, q := range bag.Requests {
+		info, err := csr.Parse(q.DER)
+		if err != nil {
+			return nil, report.InFile(q.Path, err)
 		}
+		requests = append(requests, &renewable{file: q.Path, dir: dir, request: info, keys: bag.Keys})
 	}
 	switch {
 	case len(leaves) == 1:
@@ -412,43 +393,22 @@ func onlyOne(name, dir string, bags map[string]*pkcs.Bag) (*renewable, error) {
 	return nil, errSource("%s holds neither a certificate nor a request", inputName(name))
 }
 
-// oldKey finds the private key that belongs to what is renewed: in the file of
-// --key-file, in the same file, or beside it.
-func (a *app) oldKey(ctx context.Context, o *csrRenewOptions, old *renewable, password []byte) (crypto.Signer, error) {
+// oldKey returns the private key that belongs to what is renewed.
+func oldKey(old *renewable) (crypto.Signer, error) {
 	want := csr.Fingerprint(old.public())
-	blocks := old.keys
-	from := inputName(old.file)
-	if o.keyFile != "" {
-		bag, err := a.readBag(ctx, o.keyFile)
-		if err != nil {
-			return nil, err
-		}
-		blocks, from = bag.Keys, inputName(o.keyFile)
-	} else if len(blocks) == 0 && old.file != "-" {
-		for _, path := range []string{filepath.Join(old.dir, pkcs.KeyFile), strings.TrimSuffix(old.file, filepath.Ext(old.file)) + ".key"} {
-			bag, err := a.readBag(ctx, path)
-			if err == nil && len(bag.Keys) > 0 {
-				blocks, from = append(blocks, bag.Keys...), path
-			}
+	for _, k := range old.keys {
+		if k.Signer != nil && csr.Fingerprint(k.Public()) == want {
+			return k.Signer, nil
 		}
 	}
-	for _, b := range blocks {
-		key, err := csr.DecodeKey(b, password)
-		if report.HasCode(err, csr.CodeKeyPasswordRequired) {
-			if password, err = a.askSecret(ctx, o.keyPassword, "the password of "+from, false); err == nil {
-				key, err = csr.DecodeKey(b, password)
-			}
-		}
-		if err != nil {
-			return nil, report.InFile(from, err)
-		}
-		if csr.Fingerprint(key.Public()) == want {
-			return key, nil
+	for _, k := range old.keys {
+		if k.Err != nil {
+			return nil, report.InFile(k.Path, k.Err)
 		}
 	}
-	what := "there is no private key beside " + inputName(old.file)
-	if len(blocks) > 0 {
-		what = "the private key in " + from + " does not belong to " + inputName(old.file)
+	what := "there is no private key beside " + old.file
+	if len(old.keys) > 0 {
+		what = "the private key in " + old.keys[0].Path + " does not belong to " + old.file
 	}
 	return nil, report.Errorf(report.KindInput, "csr.renew.key", "name its file with --key-file, or leave --keep-key away: a new key is made then", "%s", what)
 }

@@ -125,7 +125,7 @@ func fits(key, request []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	info, err := csr.Parse(r.Requests[0])
+	info, err := csr.Parse(r.Requests[0].DER)
 	if err != nil {
 		return false, err
 	}

@@ -19,6 +19,7 @@ type inputs struct {
 	secret    secretFlags
 	passwords [][]byte
 	given     bool // by the flags: then nothing is asked
+	mute      bool // nothing is asked at all
 	// ready is called before a person is asked for a password: what would make
 	// the answer useless is an error. Nil: nothing would.
 	ready func() error
@@ -98,7 +99,7 @@ func (in *inputs) open(ctx context.Context, path string) (*pkcs.Bag, error) {
 	}
 	for try := 0; ; try++ {
 		bag, err := pkcs.Read(data, in.passwords...)
-		if !wantsPassword(bag, err) || in.given || try == tries {
+		if !wantsPassword(bag, err) || in.given || in.mute || try == tries {
 			return bag, report.InFile(inputName(path), err)
 		}
 		if try > 0 {
