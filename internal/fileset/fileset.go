@@ -85,6 +85,9 @@ type Options struct {
 	// Overwrite allows names that are there already. Without it they are an
 	// error with the code file.exists.
 	Overwrite bool
+	// Forget keeps nothing of the previous files, once the new ones are in place:
+	// for a file that only ever grows, whose earlier forms hold nothing more.
+	Forget bool
 	// Now names the kept folder; nil means time.Now.
 	Now func() time.Time
 	// Step is called before every change to the file system, with a word on what
@@ -109,10 +112,18 @@ type Options struct {
 // remains for the next Recover, file.undo.failed that the old set could not be
 // put back; both leave the whole of both sets in .onsite-swap.
 func Replace(dir string, files []File, o Options) (kept string, err error) {
-	dir = filepath.Clean(dir)
-	if err := checkNames(dir, files); err != nil {
+	if err := checkNames(filepath.Clean(dir), files); err != nil {
 		return "", err
 	}
+	return Update(dir, func() ([]File, error) { return files, nil }, o)
+}
+
+// Update is Replace for files that depend on those that are there. It calls
+// prepare when no other process works on the folder and no change of it is
+// unfinished, so that what prepare reads is still so when the files change. An
+// error of prepare, which should be a *report.Error, leaves everything as it is.
+func Update(dir string, prepare func() ([]File, error), o Options) (kept string, err error) {
+	dir = filepath.Clean(dir)
 	s := &swap{dir: dir, root: filepath.Join(dir, stagingName), step: o.Step}
 	if err := s.open(cmp.Or(o.patience, patience)); err != nil {
 		return "", s.explain(err, "nothing was changed")
@@ -120,6 +131,13 @@ func Replace(dir string, files []File, o Options) (kept string, err error) {
 	if err := s.recover(); err != nil {
 		s.unlock()
 		return "", s.unrecovered(err)
+	}
+	files, err := prepare()
+	if err == nil {
+		err = checkNames(dir, files)
+	}
+	if err != nil {
+		return "", s.fail(err)
 	}
 	if err := s.exchange(files, o); err != nil {
 		return "", s.fail(err)
@@ -143,6 +161,16 @@ func Refuse(dir string, names ...string) error {
 		return nil
 	}
 	return s.wouldOverwrite(there)
+}
+
+// Try returns the error with which Replace would find that it may not write to
+// dir, or nil. What it makes to find that out is gone when it returns.
+func Try(dir string) error {
+	_, err := Update(dir, func() ([]File, error) { return nil, errTried }, Options{})
+	if errors.Is(err, errTried) {
+		return nil
+	}
+	return err
 }
 
 // Recover finishes or undoes what a killed Replace left in dir. Whoever reads a

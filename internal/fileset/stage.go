@@ -21,7 +21,7 @@ func (s *swap) stage(files []File, o Options) error {
 	if o.Now != nil {
 		now = o.Now
 	}
-	s.plan.Stamp = now().UTC().Format("20060102-150405")
+	s.plan.Stamp, s.plan.Forget = now().UTC().Format("20060102-150405"), o.Forget
 	// Others must be able to pass through it, whatever the umask.
 	err := s.do("open "+stagingName, func() error { return setMode(s.root, 0o711) })
 	if err != nil {

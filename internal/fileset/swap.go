@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"onsite/report"
 )
 
 const (
@@ -35,6 +37,9 @@ const (
 	isNew     = "new" // the new set counts: finish
 )
 
+// errTried ends an Update that was to find out only whether it could begin.
+var errTried error = &report.Error{Code: "failed", Message: "nothing was to be changed"}
+
 // errNothing says that there is no staging folder to claim.
 var errNothing = errors.New("nothing to recover")
 
@@ -51,8 +56,9 @@ type swap struct {
 
 // plan is what a recovering process has to know.
 type plan struct {
-	Stamp string  `json:"stamp"` // the name of the kept folder
-	Files []entry `json:"files"`
+	Stamp  string  `json:"stamp"` // the name of the kept folder
+	Files  []entry `json:"files"`
+	Forget bool    `json:"forget,omitempty"` // there is to be no kept folder
 }
 
 // had reports whether any of the names was there before.
@@ -384,8 +390,12 @@ func (s *swap) theirs(name string) bool {
 // linkTo is where the link of a name leads while the set changes.
 func linkTo(name string) string { return filepath.Join(stagingName, "now", name) }
 
-// keep makes the old files the newest of the kept sets.
+// keep makes the old files the newest of the kept sets, unless they are to be
+// forgotten: then they go with the staging folder.
 func (s *swap) keep() (string, error) {
+	if s.plan.Forget {
+		return "", nil
+	}
 	old := s.in("old")
 	list, err := readFolder(old)
 	if errors.Is(err, fs.ErrNotExist) {
