@@ -45,6 +45,26 @@ func Prepare(s Spec) (*Request, []report.Finding) {
 	return r, j.findings
 }
 
+// JudgeSANs judges names as a person types them, each recognised as those of
+// Spec are, and returns those that can stand in a certificate, each once.
+func JudgeSANs(names ...string) ([]SAN, []report.Finding) {
+	j := &judge{}
+	var sans []SAN
+	for _, n := range names {
+		if san, ok := j.san(parseSAN(n)); ok && !slices.Contains(sans, san) {
+			sans = append(sans, san)
+		}
+	}
+	return sans, j.findings
+}
+
+// JudgeSubject judges and tidies all of a subject but the common name.
+func JudgeSubject(s *Subject) []report.Finding {
+	j := &judge{}
+	j.subject(s)
+	return j.findings
+}
+
 type judge struct{ findings []report.Finding }
 
 func (j *judge) add(f report.Finding) { j.findings = append(j.findings, f) }

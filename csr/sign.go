@@ -68,7 +68,7 @@ type signedRequest struct {
 // Sign returns the request in DER, signed with key. The subject's parts stand
 // in the order C, ST, L, O, OU, CN, emailAddress.
 func (r *Request) Sign(key crypto.Signer) ([]byte, error) {
-	subject, err := r.Subject.der()
+	subject, err := r.Subject.DER()
 	if err != nil {
 		return nil, fmt.Errorf("encode subject: %w", err)
 	}
@@ -138,10 +138,10 @@ func signatureAlgorithm(pub crypto.PublicKey, hash crypto.Hash) (pkix.AlgorithmI
 	return pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: parameters}, hash, nil
 }
 
-// der encodes the name with the string types of RFC 5280, section 4.1.2.4 and
+// DER encodes the name with the string types of RFC 5280, section 4.1.2.4 and
 // appendix A: PrintableString for the country, IA5String for emailAddress,
 // UTF8String for the rest.
-func (s *Subject) der() ([]byte, error) {
+func (s *Subject) DER() ([]byte, error) {
 	fields := []struct {
 		oid   asn1.ObjectIdentifier
 		tag   int

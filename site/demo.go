@@ -15,7 +15,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -24,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"onsite/ca"
 	"onsite/csr"
 	"onsite/internal/fileset"
 	"onsite/netcheck"
@@ -37,6 +37,8 @@ const (
 	demoOrganization = "Acme Bakery Pty Ltd"
 	demoName         = "portal.example.com"
 	demoAddress      = "127.0.0.1"
+
+	demoAuthorityDays = 730
 )
 
 // demoNotice is said first wherever the demo's results are shown.
@@ -85,7 +87,7 @@ type Demo struct {
 type demo struct {
 	*Demo
 	options   DemoOptions
-	authority *authority
+	authority *ca.Authority
 	key       crypto.Signer
 	password  []byte
 }
@@ -214,24 +216,29 @@ func readRequest(path string) (*csr.Info, error) {
 func (d *demo) sign(context.Context) error {
 	d.options.Step("having it signed by a simulated authority, which sends a PFX bundle")
 	var err error
-	if d.authority, err = newAuthority(demoOrganization, d.options.Now); err != nil {
+	if d.authority, err = newAuthority(d.options.Now()); err != nil {
 		return err
 	}
 	info, err := readRequest(filepath.Join(d.Dir, demoRequest, demoName+".csr"))
 	if err != nil {
 		return err
 	}
-	leaf, err := d.authority.sign(info.DER)
+	draft, findings := d.authority.Prepare(info, ca.Profile{Days: 90, Now: d.options.Now})
+	if draft == nil {
+		d.Report.Add("Authority", findings)
+		return report.Errorf(report.KindFailed, "ca.sign.refused", "please report this", "the demo's own request was not signed")
+	}
+	leaf, err := d.authority.Issue(draft)
 	if err != nil {
-		return fmt.Errorf("sign the request: %w", err)
+		return err
 	}
 	d.password = []byte(rand.Text())
-	bundle, err := pkcs.EncodePFX(pkcs.PFX{Key: d.key, Leaf: leaf, Chain: []*x509.Certificate{d.authority.issuing, d.authority.root}, FriendlyName: demoName}, d.password)
+	bundle, err := pkcs.EncodePFX(pkcs.PFX{Key: d.key, Leaf: leaf, Chain: []*x509.Certificate{d.authority.Issuing, d.authority.Root}, FriendlyName: demoName}, d.password)
 	if err != nil {
 		return err
 	}
 	if _, err := fileset.Replace(filepath.Join(d.Dir, demoAuthority), []fileset.File{
-		{Name: pkcs.RootFile, Data: pkcs.Encode(d.authority.root)},
+		{Name: pkcs.RootFile, Data: pkcs.Encode(d.authority.Root)},
 	}, fileset.Options{Now: d.options.Now}); err != nil {
 		return err
 	}
@@ -240,6 +247,17 @@ func (d *demo) sign(context.Context) error {
 		{Name: "password.txt", Data: append(d.password, '\n'), Private: true},
 	}, fileset.Options{Now: d.options.Now})
 	return err
+}
+
+// newAuthority makes the simulated authority, with keys that live in memory only.
+func newAuthority(now time.Time) (*ca.Authority, error) {
+	plan, _ := ca.Prepare(ca.Spec{
+		Name: demoOrganization + " simulated", Organization: demoOrganization, Key: csr.DefaultKey, Days: demoAuthorityDays,
+	})
+	if plan == nil {
+		return nil, report.Errorf(report.KindFailed, "ca.refused", "please report this", "the demo's own authority was refused")
+	}
+	return plan.Make(now)
 }
 
 // split does what "onsite pfx split" does.
@@ -321,7 +339,7 @@ func (d *demo) visit(ctx context.Context, nameServer string) error {
 	}
 	_, findings, err = portal.Check(ctx, portal.CheckOptions{
 		URL: "https://" + net.JoinHostPort(demoName, port), Connect: net.JoinHostPort(addrs[0].String(), port),
-		Roots: []*x509.Certificate{d.authority.root}, Now: d.options.Now,
+		Roots: []*x509.Certificate{d.authority.Root}, Now: d.options.Now,
 	})
 	d.Report.Add("Portal over HTTPS", findings)
 	return err
