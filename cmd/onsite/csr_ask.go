@@ -13,9 +13,26 @@ import (
 	"onsite/report"
 )
 
-// askCSR asks for what a request may hold and was not given. Where nobody can
+// subjectQuestion is a question for one field of a subject.
+type subjectQuestion struct {
+	Question
+	field func(*csr.Subject) *string
+}
+
+// subjectQuestions are all of them, the name first.
+var subjectQuestions = []subjectQuestion{
+	{Question{Flag: "cn", Label: "Host name", Help: "what people will type, for example portal.acme.example or *.acme.example"}, func(s *csr.Subject) *string { return &s.CommonName }},
+	{Question{Flag: "country", Label: "Country (two letters, may be empty)", Help: "for example AU"}, func(s *csr.Subject) *string { return &s.Country }},
+	{Question{Flag: "state", Label: "State or province", Help: "for example NSW"}, func(s *csr.Subject) *string { return &s.State }},
+	{Question{Flag: "locality", Label: "Town or suburb", Help: "for example Newcastle"}, func(s *csr.Subject) *string { return &s.Locality }},
+	{Question{Flag: "organization", Label: "Registered name of the business", Help: "for example Acme Bakery Pty Ltd"}, func(s *csr.Subject) *string { return &s.Organization }},
+	{Question{Flag: "unit", Label: "Department (may be empty)", Help: "public authorities leave it out"}, func(s *csr.Subject) *string { return &s.Unit }},
+	{Question{Flag: "email", Label: "E-mail address (may be empty)", Help: "for example it@acme.example"}, func(s *csr.Subject) *string { return &s.Email }},
+}
+
+// askSubject asks for what a subject may hold and was not given. Where nobody can
 // be asked only the name must be there. It reports whether it asked.
-func (a *app) askCSR(ctx context.Context, spec *csr.Spec, given func(flag string) bool) (bool, error) {
+func (a *app) askSubject(ctx context.Context, spec *csr.Spec, given func(flag string) bool, questions []subjectQuestion) (bool, error) {
 	p, err := a.prompter()
 	if err != nil {
 		if strings.TrimSpace(spec.CommonName) == "" {
@@ -24,18 +41,6 @@ func (a *app) askCSR(ctx context.Context, spec *csr.Spec, given func(flag string
 		return false, nil
 	}
 	last := a.lastAnswers()
-	questions := []struct {
-		Question
-		field func(*csr.Subject) *string
-	}{
-		{Question{Flag: "cn", Label: "Host name", Help: "what people will type, for example portal.acme.example or *.acme.example"}, func(s *csr.Subject) *string { return &s.CommonName }},
-		{Question{Flag: "country", Label: "Country (two letters, may be empty)", Help: "for example AU"}, func(s *csr.Subject) *string { return &s.Country }},
-		{Question{Flag: "state", Label: "State or province", Help: "for example NSW"}, func(s *csr.Subject) *string { return &s.State }},
-		{Question{Flag: "locality", Label: "Town or suburb", Help: "for example Newcastle"}, func(s *csr.Subject) *string { return &s.Locality }},
-		{Question{Flag: "organization", Label: "Registered name of the business", Help: "for example Acme Bakery Pty Ltd"}, func(s *csr.Subject) *string { return &s.Organization }},
-		{Question{Flag: "unit", Label: "Department (may be empty)", Help: "public authorities leave it out"}, func(s *csr.Subject) *string { return &s.Unit }},
-		{Question{Flag: "email", Label: "E-mail address (may be empty)", Help: "for example it@acme.example"}, func(s *csr.Subject) *string { return &s.Email }},
-	}
 	asked := false
 	for _, q := range questions {
 		value := q.field(&spec.Subject)
@@ -157,18 +162,7 @@ func (o *csrNewOptions) commandLine() string {
 			args = append(args, "--"+flag, value)
 		}
 	}
-	for _, s := range o.spec.SANs {
-		add("san", s)
-	}
-	if o.spec.WithApex {
-		args = append(args, "--with-apex")
-	}
-	add("country", o.spec.Country)
-	add("state", o.spec.State)
-	add("locality", o.spec.Locality)
-	add("organization", o.spec.Organization)
-	add("unit", o.spec.Unit)
-	add("email", o.spec.Email)
+	args = append(args, subjectArgs(&o.spec)...)
 	if o.spec.UnstructuredName != nil {
 		args = append(args, "--unstructured-name", o.unstructuredName)
 	}

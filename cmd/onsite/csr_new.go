@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,28 +62,16 @@ are, so the same command goes on where it was stopped.`,
 		Args: atMost("NAME"),
 	}
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) (outcome, error) {
-		if len(args) == 1 {
-			fromEnvironment, _ := a.env(environmentName("cn"))
-			if cn := o.spec.CommonName; cn != "" && cn != args[0] && cn != fromEnvironment {
-				return outcome{}, usageError("NAME is %q, but --cn is %q: give one of them", args[0], o.spec.CommonName)
-			}
-			o.spec.CommonName = args[0]
+		if err := a.nameArgument(&o.spec, args); err != nil {
+			return outcome{}, err
 		}
 		if cmd.Flags().Changed("unstructured-name") {
 			o.spec.UnstructuredName = &o.unstructuredName
 		}
 		return a.runCSRNew(ctx, o, func(flag string) bool { return cmd.Flags().Changed(flag) })
 	})
+	addSubjectFlags(cmd, &o.spec)
 	f := cmd.Flags()
-	f.StringVar(&o.spec.CommonName, "cn", "", "common name, the same as NAME")
-	f.StringSliceVar(&o.spec.SANs, "san", nil, "further name, address, e-mail or URI to be covered (repeatable)")
-	f.BoolVar(&o.spec.WithApex, "with-apex", false, "for *.example.com, cover example.com too")
-	f.StringVar(&o.spec.Country, "country", "", "country, two letters (C)")
-	f.StringVar(&o.spec.State, "state", "", "state or province (ST)")
-	f.StringVar(&o.spec.Locality, "locality", "", "town or suburb (L)")
-	f.StringVar(&o.spec.Organization, "organization", "", "registered name of the business (O)")
-	f.StringVar(&o.spec.Unit, "unit", "", "department (OU)")
-	f.StringVar(&o.spec.Email, "email", "", "e-mail address (emailAddress)")
 	f.StringVar(&o.unstructuredName, "unstructured-name", "", `unstructuredName attribute (default: the common name; "" leaves it out)`)
 	f.StringVar(&o.key, "key", csr.DefaultKey.String(), "key to make: "+strings.Join(csr.KeyNames(), ", "))
 	f.StringVar(&o.keyFile, "key-file", "", "use the private key in this file instead of making one")
@@ -99,8 +86,6 @@ are, so the same command goes on where it was stopped.`,
 	return cmd
 }
 
-func isWildcard(name string) bool { return strings.Contains(name, "*.") }
-
 var hashes = map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 
 func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag string) bool) (outcome, error) {
@@ -113,11 +98,11 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 			return outcome{}, err
 		}
 	}
-	switch {
-	case o.keyFile != "" && given("key"):
+	if o.keyFile != "" && given("key") {
 		return outcome{}, usageError("--key makes a new key and --key-file takes one that is there: give one of them")
-	case o.spec.WithApex && !slices.ContainsFunc(append(slices.Clone(o.spec.SANs), o.spec.CommonName), isWildcard) && o.spec.CommonName != "":
-		return outcome{}, usageError("--with-apex is for wildcards, and no name begins with *.")
+	}
+	if err := checkApex(&o.spec); err != nil {
+		return outcome{}, err
 	}
 	keySpec, err := csr.ParseKeySpec(o.key)
 	if err != nil {
@@ -139,14 +124,14 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 	if o.from != "" {
 		return a.runCSRBatch(ctx, o, keySpec, keyPassword)
 	}
-	asked, err := a.askCSR(ctx, &o.spec, given)
+	asked, err := a.askSubject(ctx, &o.spec, given, subjectQuestions)
 	if err != nil {
 		return outcome{}, err
 	}
 
 	request, findings := csr.Prepare(o.spec)
 	if request == nil {
-		return outcome{Findings: findings}, refusal(findings)
+		return outcome{Findings: findings}, refusal("request", findings)
 	}
 	o.spec.Subject = request.Subject // tidied, for the command line that is shown
 	if err := a.askAboutKey(ctx, o, o.writeOptions(a, nil).Files(request).Key); err != nil {
@@ -159,20 +144,21 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 	if key != nil {
 		findings = append(findings, csr.JudgeKey(key.Public())...)
 		if report.Failed(findings) {
-			return outcome{Findings: findings}, refusal(findings)
+			return outcome{Findings: findings}, refusal("request", findings)
 		}
 	}
 	return a.writeCSR(o, request, key, keySpec, keyPassword, findings, asked)
 }
 
-// refusal is the error for values that were judged wrong.
-func refusal(findings []report.Finding) error {
+// refusal is the error for values that were judged wrong. what was not made is
+// a request, or something for which one is judged.
+func refusal(what string, findings []report.Finding) error {
 	n := report.Count(findings, report.StatusFail)
-	what := "a value is wrong"
+	wrong := "a value is wrong"
 	if n > 1 {
-		what = fmt.Sprintf("%d values are wrong", n)
+		wrong = fmt.Sprintf("%d values are wrong", n)
 	}
-	return report.Errorf(report.KindFailed, "csr.refused", "correct what is marked [fail] and run it again", "no request was made: %s", what)
+	return report.Errorf(report.KindFailed, "csr.refused", "correct what is marked [fail] and run it again", "no %s was made: %s", what, wrong)
 }
 
 // csrKey returns the key for the request: the one of --key-file, or a new one.
