@@ -85,8 +85,8 @@ func Example() {
 }
 
 func ExampleSelfSign() {
-	r, _ := csr.Prepare(csr.Spec{Subject: csr.Subject{CommonName: "portal.acme.example"}})
-	draft, findings, err := ca.PrepareSelf(r, ca.Profile{Days: 397})
+	request, findings := csr.Prepare(csr.Spec{Subject: csr.Subject{CommonName: "portal.acme.example"}})
+	draft, findings, err := ca.PrepareSelf(request, findings, ca.Profile{Days: 397})
 	if err != nil || len(findings) > 0 {
 		fmt.Println(findings, err)
 		return

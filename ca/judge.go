@@ -22,8 +22,14 @@ type Info struct {
 	Permitted []string  `json:"permitted"` // the names and ranges that it may issue for; empty: any
 	Key       string    `json:"key"`       // of the issuing certificate
 	RootKey   bool      `json:"root_key"`  // whether the root's key is in the folder
-	Issued    []Entry   `json:"issued"`    // the oldest first
+	Issued    []Issued  `json:"issued"`    // the oldest first
 	CRLs      []CRLInfo `json:"crls"`
+}
+
+// Issued is a certificate of the log at a moment.
+type Issued struct {
+	Entry
+	DaysLeft int `json:"days_left"` // whole days; negative once it has expired
 }
 
 // CRLInfo is a list of revoked certificates.
@@ -41,7 +47,10 @@ func (f *Folder) Info() Info {
 	a := f.Authority
 	i := Info{
 		Dir: f.Dir, Root: pkcs.Describe(a.Root), Issuing: pkcs.Describe(a.Issuing), Permitted: constraintsOf(a.Issuing).list(),
-		Key: csr.DescribeKey(a.Issuing.PublicKey), RootKey: f.HasRootKey(), Issued: f.Log, CRLs: []CRLInfo{},
+		Key: csr.DescribeKey(a.Issuing.PublicKey), RootKey: f.HasRootKey(), Issued: []Issued{}, CRLs: []CRLInfo{},
+	}
+	for _, e := range f.Log {
+		i.Issued = append(i.Issued, Issued{e, pkcs.DaysLeft(&x509.Certificate{NotAfter: e.NotAfter}, f.now())})
 	}
 	for _, l := range f.lists() {
 		if l.list != nil {

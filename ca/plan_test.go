@@ -115,8 +115,15 @@ func TestAllow(t *testing.T) {
 func TestParseSerialAndReason(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ typed, want string }{
-		{"3F:A0:01", "3fa001"}, {" 00 3f a0 01 ", "3fa001"}, {"0x3FA001", "3fa001"}, {"3fa001", "3fa001"},
-		{"", ""}, {"0", ""}, {"-3f", ""}, {"portal.pem", ""}, {strings.Repeat("f", 41), ""},
+		{"3F:A0:01", "3fa001"},
+		{" 00 3f a0 01 ", "3fa001"},
+		{"0x3FA001", "3fa001"},
+		{"3fa001", "3fa001"},
+		{"", ""},
+		{"0", ""},
+		{"-3f", ""},
+		{"portal.pem", ""},
+		{strings.Repeat("f", 41), ""},
 	} {
 		if got := ParseSerial(tt.typed); got != tt.want {
 			t.Errorf("ParseSerial(%q) = %q, want %q", tt.typed, got, tt.want)

@@ -247,14 +247,19 @@ func (d *Draft) template() *x509.Certificate {
 	return t
 }
 
-// PrepareSelf judges what SelfSign is to make. The request was judged already.
-func PrepareSelf(r *csr.Request, p Profile) (*Draft, []report.Finding, error) {
+// PrepareSelf goes on from csr.Prepare, whose request and findings it takes, to
+// what SelfSign signs. The draft is nil when any finding is a fail.
+func PrepareSelf(r *csr.Request, judged []report.Finding, p Profile) (*Draft, []report.Finding, error) {
+	findings := inHouse(judged)
+	if r == nil {
+		return nil, findings, nil
+	}
 	subject, err := r.Subject.DER()
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode subject: %w", err)
+		return nil, findings, fmt.Errorf("encode subject: %w", err)
 	}
 	d := &Draft{subject: subject}
-	findings := d.take(r.SANs)
+	findings = append(findings, d.take(r.SANs)...)
 	d.NotBefore, d.NotAfter = validity(p.now(), cmp.Or(p.Days, ServerDays))
 	return d, append(findings, judgeLifetime(d)...), nil
 }

@@ -113,14 +113,14 @@ func TestIssue(t *testing.T) {
 
 func TestSelfSign(t *testing.T) {
 	t.Parallel()
-	r, _ := csr.Prepare(csr.Spec{
+	r, judged := csr.Prepare(csr.Spec{
 		Subject: csr.Subject{CommonName: "*.acme.example", Organization: "Acme", Unit: "IT", Country: "AU", Email: "it@acme.example"},
 		SANs:    []string{"acme.example", "192.168.1.200", "it@acme.example"},
 	})
 	for days, want := range map[int]string{
 		0: "warn ca.san.dropped", 397: "warn ca.san.dropped", 398: "warn ca.san.dropped, warn cert.lifetime.long", 7200: "warn ca.san.dropped, warn cert.lifetime.long",
 	} {
-		draft, findings, err := PrepareSelf(r, Profile{Days: days, Now: clock})
+		draft, findings, err := PrepareSelf(r, judged, Profile{Days: days, Now: clock})
 		if err != nil || codes(findings) != want {
 			t.Errorf("PrepareSelf(%d days) = %q, %v, want %q", days, codes(findings), err, want)
 			continue
