@@ -209,6 +209,16 @@ func (a *app) say(format string, args ...any) {
 	}
 }
 
+// stopped reports whether --strict keeps a command from writing what findings
+// warn of, and says so.
+func (a *app) stopped(findings []report.Finding) bool {
+	if worst := report.Worst(findings); !a.flags.strict || worst == report.StatusPass || worst == report.StatusSkip {
+		return false
+	}
+	a.say("nothing was written: with --strict, a warning is enough")
+	return true
+}
+
 // usageError is wrong usage of a command.
 func usageError(format string, args ...any) error {
 	return report.Errorf(report.KindUsage, "usage", "see --help for the command's flags and examples", format, args...)

@@ -37,8 +37,8 @@ func cmdAuthority(ts *testscript.TestScript, _ bool, args []string) {
 		end = time.Now().Add(-time.Hour)
 	}
 	rootKey, issuingKey := newKey(ts), newKey(ts)
-	root := sign(ts, ca("Story Root"), nil, rootKey.Public(), rootKey)
-	issuing := sign(ts, ca("Story Issuing"), root, issuingKey.Public(), rootKey)
+	root := sign(ts, caTemplate("Story Root"), nil, rootKey.Public(), rootKey)
+	issuing := sign(ts, caTemplate("Story Issuing"), root, issuingKey.Public(), rootKey)
 	leaf := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: request.Fields.CommonName},
 		NotBefore: time.Now().AddDate(0, -1, 0), NotAfter: end,
@@ -79,7 +79,7 @@ func newKey(ts *testscript.TestScript) crypto.Signer {
 	return key
 }
 
-func ca(name string) *x509.Certificate {
+func caTemplate(name string) *x509.Certificate {
 	return &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().AddDate(0, -1, 0), NotAfter: time.Now().AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,

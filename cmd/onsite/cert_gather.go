@@ -157,8 +157,7 @@ func (a *app) runGather(ctx context.Context, o *gatherOptions) (outcome, error) 
 	if report.Failed(out.Findings) {
 		return out, report.Errorf(report.KindFailed, "set.refused", "", "nothing was written: the certificate does not cover %s", o.host)
 	}
-	if worst := report.Worst(out.Findings); a.flags.strict && worst != report.StatusPass && worst != report.StatusSkip {
-		a.say("nothing was written: with --strict, a warning is enough")
+	if a.stopped(out.Findings) {
 		return out, nil
 	}
 	result := newGatherResult(o, bag, gathered, write)
@@ -422,5 +421,7 @@ func (r *setResult) holds(file string, line func(*x509.Certificate) string) []st
 
 // certLine is a certificate on one line.
 func certLine(c pkcs.Info) string {
-	return fmt.Sprintf("%s, until %s", c.Name, c.NotAfter.Format(time.DateOnly))
+	return fmt.Sprintf("%s, until %s", c.Name, day(c.NotAfter))
 }
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -131,7 +131,7 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 
 	request, findings := csr.Prepare(o.spec)
 	if request == nil {
-		return outcome{Findings: findings}, refusal("request", findings)
+		return outcome{Findings: findings}, refusal(findings)
 	}
 	o.spec.Subject = request.Subject // tidied, for the command line that is shown
 	if err := a.askAboutKey(ctx, o, o.writeOptions(a, nil).Files(request).Key); err != nil {
@@ -144,21 +144,23 @@ func (a *app) runCSRNew(ctx context.Context, o *csrNewOptions, given func(flag s
 	if key != nil {
 		findings = append(findings, csr.JudgeKey(key.Public())...)
 		if report.Failed(findings) {
-			return outcome{Findings: findings}, refusal("request", findings)
+			return outcome{Findings: findings}, refusal(findings)
 		}
 	}
 	return a.writeCSR(o, request, key, keySpec, keyPassword, findings, asked)
 }
 
-// refusal is the error for values that were judged wrong. what was not made is
-// a request, or something for which one is judged.
-func refusal(what string, findings []report.Finding) error {
-	n := report.Count(findings, report.StatusFail)
-	wrong := "a value is wrong"
-	if n > 1 {
-		wrong = fmt.Sprintf("%d values are wrong", n)
+// refusal is the error for values that were judged wrong.
+func refusal(findings []report.Finding) error {
+	return report.Errorf(report.KindFailed, "csr.refused", "correct what is marked [fail] and run it again", "no request was made: %s", wrongValues(findings))
+}
+
+// wrongValues says how many values were judged wrong.
+func wrongValues(findings []report.Finding) string {
+	if n := report.Count(findings, report.StatusFail); n > 1 {
+		return fmt.Sprintf("%d values are wrong", n)
 	}
-	return report.Errorf(report.KindFailed, "csr.refused", "correct what is marked [fail] and run it again", "no %s was made: %s", what, wrong)
+	return "a value is wrong"
 }
 
 // csrKey returns the key for the request: the one of --key-file, or a new one.

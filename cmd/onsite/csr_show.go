@@ -25,30 +25,36 @@ func newCSRShowCmd(a *app) *cobra.Command {
 }
 
 func (a *app) runCSRShow(ctx context.Context, path string) (outcome, error) {
-	bag, err := a.readBag(ctx, path)
+	info, err := a.readRequest(ctx, path)
 	if err != nil {
 		return outcome{}, err
+	}
+	return outcome{
+		Result: info, Findings: info.Judge(), IsCheck: true,
+		Text: func(p *printer) { showRequest(p, info) },
+	}, nil
+}
+
+// readRequest reads a file with one certificate request.
+func (a *app) readRequest(ctx context.Context, path string) (*csr.Info, error) {
+	bag, err := a.readBag(ctx, path)
+	if err != nil {
+		return nil, err
 	}
 	if len(bag.Requests) == 0 {
 		what := "a private key"
 		if len(bag.Certs) > 0 {
 			what = "a certificate"
 		}
-		return outcome{}, report.Errorf(report.KindInput, "file.unknown", "name the .csr file",
+		return nil, report.Errorf(report.KindInput, "file.unknown", "name the .csr file",
 			"%s holds %s, not a certificate request", inputName(path), what)
 	}
 	if len(bag.Requests) > 1 {
-		return outcome{}, report.Errorf(report.KindInput, "file.unknown", "put each request into a file of its own",
+		return nil, report.Errorf(report.KindInput, "file.unknown", "put each request into a file of its own",
 			"%s holds %d requests", inputName(path), len(bag.Requests))
 	}
 	info, err := csr.Parse(bag.Requests[0].DER)
-	if err != nil {
-		return outcome{}, report.InFile(inputName(path), err)
-	}
-	return outcome{
-		Result: info, Findings: info.Judge(), IsCheck: true,
-		Text: func(p *printer) { showRequest(p, info) },
-	}, nil
+	return info, report.InFile(inputName(path), err)
 }
 
 func showRequest(p *printer, i *csr.Info) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 
+	"onsite/csr"
 	"onsite/report"
 )
 
@@ -108,6 +109,39 @@ func (a *app) askSecret(ctx context.Context, s secretFlags, label string, twice 
 			"%s is missing: give it with --%s-file or --%s-env", label, s.name, s.name)
 	}
 	return p.Secret(ctx, Question{Flag: s.name + "-file", Label: capital(label)}, twice)
+}
+
+// askNewSecret asks for a password that is to protect something, until there is
+// one.
+func (a *app) askNewSecret(ctx context.Context, s secretFlags, label string) ([]byte, error) {
+	for range tries {
+		value, err := a.askSecret(ctx, s, label, true)
+		if err != nil || len(value) > 0 {
+			return value, err
+		}
+		a.say("An empty password protects nothing.")
+	}
+	return nil, errTooMany
+}
+
+// unlock opens something with the password that the flags give; else without
+// one; else with one that it asks for.
+func (a *app) unlock(ctx context.Context, s secretFlags, path string, open func(password []byte) error) error {
+	password, given, err := a.secret(ctx, s)
+	if err != nil {
+		return err
+	}
+	err = open(password)
+	for try := 0; !given && try < tries && (report.HasCode(err, csr.CodeKeyPasswordRequired) || report.HasCode(err, csr.CodeKeyPassword)); try++ {
+		if try > 0 {
+			a.say("That is not the password of %s.", path)
+		}
+		if password, err = a.askSecret(ctx, s, "the password of "+path, false); err != nil {
+			return err
+		}
+		err = open(password)
+	}
+	return err
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

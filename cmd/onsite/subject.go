@@ -56,8 +56,12 @@ func subjectArgs(s *csr.Spec) []string {
 		args = append(args, "--with-apex")
 	}
 	for _, f := range [][2]string{
-		{"country", s.Country}, {"state", s.State}, {"locality", s.Locality},
-		{"organization", s.Organization}, {"unit", s.Unit}, {"email", s.Email},
+		{"country", s.Country},
+		{"state", s.State},
+		{"locality", s.Locality},
+		{"organization", s.Organization},
+		{"unit", s.Unit},
+		{"email", s.Email},
 	} {
 		if f[1] != "" {
 			args = append(args, "--"+f[0], f[1])

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"onsite/ca"
 	"onsite/csr"
 	"onsite/portal"
 	"onsite/report"
@@ -93,6 +94,7 @@ var varying = []struct{ pattern, replacement string }{
 	{`\b\d+ days`, "N days"},
 	{`after \d+ ms`, "after N ms"},
 	{`[0-9a-f]{64}`, "FINGERPRINT"},
+	{`\b[0-9a-f]{28,32}\b`, "SERIAL"},
 	{`\\`, "/"},
 	{`\s+`, " "},
 }
@@ -134,6 +136,12 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 	for _, v := range []any{
 		report.Document{},
 		report.Problem{},
+		caInitResult{},
+		caSignResult{},
+		ca.Info{},
+		caRevokeResult{},
+		caCRLResult{},
+		certSelfSignResult{},
 		csrNewResult{},
 		csrBatchResult{},
 		csrRenewResult{},
