@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"onsite/csr"
@@ -48,10 +49,21 @@ type WriteOptions struct {
 func (o WriteOptions) Refuse(dir string) error {
 	if !o.Overwrite {
 		if err := fileset.Refuse(dir, Files()...); err != nil {
-			return err
+			return here(err)
 		}
 	}
-	return fileset.Try(dir)
+	return here(fileset.Try(dir))
+}
+
+// here takes the flag out of a remedy of package fileset's that names the folder
+// of other commands, and not an authority's.
+func here(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *report.AsError(err)
+	e.Remedy = strings.Replace(e.Remedy, " with --out", "", 1)
+	return &e
 }
 
 // Write puts a new authority into dir: certificates, encrypted keys, an empty log
@@ -79,7 +91,8 @@ func (a *Authority) Write(dir string, o WriteOptions) (kept string, err error) {
 		}
 		files = append(files, fileset.File{Name: file, Data: encoded, Private: true})
 	}
-	return fileset.Replace(dir, files, fileset.Options{Overwrite: o.Overwrite, Now: now})
+	kept, err = fileset.Replace(dir, files, fileset.Options{Overwrite: o.Overwrite, Now: now})
+	return kept, here(err)
 }
 
 // Options are the world as a Folder sees it. The zero value is the real one.
@@ -211,6 +224,10 @@ func (f *Folder) certificate(name string) (*x509.Certificate, error) {
 	return bag.Certs[0], nil
 }
 
+// Writable returns the error with which a change would find that it may not write
+// to the folder, or nil.
+func (f *Folder) Writable() error { return here(fileset.Try(f.Dir)) }
+
 // HasRootKey reports whether the root's key is in the folder.
 func (f *Folder) HasRootKey() bool { return exists(filepath.Join(f.Dir, RootKeyFile)) }
 
@@ -333,7 +350,7 @@ func (f *Folder) change(root bool, edit func() error) error {
 		}
 		return files, nil
 	}, fileset.Options{Overwrite: true, Forget: true, Now: f.now, Step: f.step})
-	return err
+	return here(err)
 }
 
 // state returns the files that change with the log.

@@ -194,7 +194,9 @@ var everything = []*net.IPNet{
 }
 
 // apply puts the constraints into a certificate. A kind of name of which none
-// is permitted would be free otherwise, so all of that kind are excluded.
+// is permitted would be free otherwise, so all of that kind are excluded, in the
+// form of the CA/Browser Forum's Baseline Requirements (version 1.8, section
+// 7.1.5).
 func (c constraints) apply(t *x509.Certificate) {
 	if !c.any() {
 		return

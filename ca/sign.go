@@ -43,7 +43,7 @@ type Draft struct {
 
 // Prepare judges a request as an authority does, all of it at once: that it is
 // signed with its own key, that the key is strong, that the names are good and
-// allowed. The key and the names come from the request; the rest of what it asks
+// allowed. Key, subject and names come from the request; the rest of what it asks
 // for does not count. The draft is nil when any finding is a fail.
 func (a *Authority) Prepare(r *csr.Info, p Profile) (*Draft, []report.Finding) {
 	d := &Draft{Key: r.PublicKey}

@@ -48,7 +48,7 @@ func (a *app) runCACRL(ctx context.Context, o *caCRLOptions) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	err = a.unlock(ctx, o.keyPassword, filepath.Join(folder.Dir, ca.IssuingKeyFile), func(password []byte) error {
+	err = a.unlockCA(ctx, folder, o.keyPassword, func(password []byte) error {
 		if err := folder.Unlock(password); err != nil || !folder.HasRootKey() {
 			return err
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +21,15 @@ func addCAFlag(cmd *cobra.Command, dir *string) {
 // openCA reads the authority in a folder, all but its keys.
 func (a *app) openCA(dir string) (*ca.Folder, error) {
 	return ca.Open(dir, ca.Options{Now: a.now})
+}
+
+// unlockCA opens keys of an authority, and asks for their password if need be: but
+// not where the folder could not be written to afterwards.
+func (a *app) unlockCA(ctx context.Context, folder *ca.Folder, s secretFlags, open func(password []byte) error) error {
+	if err := folder.Writable(); err != nil {
+		return err
+	}
+	return a.unlock(ctx, s, filepath.Join(folder.Dir, ca.IssuingKeyFile), open)
 }
 
 // dirArgument is the folder that the argument DIR names, or the usual one.

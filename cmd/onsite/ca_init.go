@@ -141,10 +141,8 @@ func (a *app) askCAName(ctx context.Context, o *caInitOptions, hasPassword bool)
 	if o.spec.Name != "" {
 		return nil
 	}
-	if !o.force { // before a person types for nothing
-		if err := (ca.WriteOptions{}).Refuse(o.dir); err != nil {
-			return err
-		}
+	if err := (ca.WriteOptions{Overwrite: o.force}).Refuse(o.dir); err != nil { // before a person types for nothing
+		return err
 	}
 	o.spec.Name, err = p.Text(ctx, Question{
 		Flag: "name", Label: "Name of the authority", Help: "what people will know it by, for example Acme Bakery",

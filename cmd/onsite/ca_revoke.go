@@ -73,7 +73,7 @@ func (a *app) runCARevoke(ctx context.Context, o *caRevokeOptions) (outcome, err
 	if o.dryRun {
 		return out, nil
 	}
-	if err := a.unlock(ctx, o.keyPassword, filepath.Join(folder.Dir, ca.IssuingKeyFile), folder.Unlock); err != nil {
+	if err := a.unlockCA(ctx, folder, o.keyPassword, folder.Unlock); err != nil {
 		return outcome{}, err
 	}
 	if result.Entry, err = folder.Revoke(serial, reason); err != nil {

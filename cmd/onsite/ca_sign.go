@@ -40,8 +40,8 @@ func newCASignCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sign FILE",
 		Short: "Sign a certificate request with the in-house authority",
-		Long: `Sign a request for a server. The key and the names come from the request, all
-else is decided here. NAME.pem then holds the certificate, the issuing
+		Long: `Sign a request for a server. Key, subject and names come from the request, all else
+is decided here. NAME.pem then holds the certificate, the issuing
 certificate and the root. The certificate is in the log, issued.csv, before it
 is written.`,
 		Example: `  onsite ca sign portal.acme.example.csr
@@ -100,7 +100,7 @@ func (a *app) runCASign(ctx context.Context, o *caSignOptions) (outcome, error) 
 	if o.dryRun {
 		return out, nil
 	}
-	if err := a.unlock(ctx, o.keyPassword, filepath.Join(folder.Dir, ca.IssuingKeyFile), folder.Unlock); err != nil {
+	if err := a.unlockCA(ctx, folder, o.keyPassword, folder.Unlock); err != nil {
 		return outcome{Findings: findings}, err
 	}
 	cert, err := folder.Issue(draft)
