@@ -166,7 +166,7 @@ func TestCRL(t *testing.T) {
 
 func TestOpenWrong(t *testing.T) {
 	t.Parallel()
-	other := folder(t, Spec{})
+	model, other := folder(t, Spec{}), folder(t, Spec{})
 	for _, tt := range []struct {
 		name    string
 		change  func(dir string) error
@@ -185,8 +185,8 @@ func TestOpenWrong(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			dir := folder(t, Spec{}).Dir
-			if err := tt.change(dir); err != nil {
+			dir := filepath.Join(t.TempDir(), "onsite-ca")
+			if err := errors.Join(os.CopyFS(dir, os.DirFS(model.Dir)), tt.change(dir)); err != nil {
 				t.Fatal(err)
 			}
 			f, err := Open(dir, Options{Now: clock})

@@ -40,8 +40,8 @@ func newCASignCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sign FILE",
 		Short: "Sign a certificate request with the in-house authority",
-		Long: `Sign a request for a server. Key, subject and names come from the request, all else
-is decided here. NAME.pem then holds the certificate, the issuing
+		Long: `Sign a request for a server. Key, subject and names come from the request, all
+else is decided here. NAME.pem then holds the certificate, the issuing
 certificate and the root. The certificate is in the log, issued.csv, before it
 is written.`,
 		Example: `  onsite ca sign portal.acme.example.csr
