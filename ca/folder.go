@@ -221,7 +221,7 @@ func (f *Folder) certificate(name string) (*x509.Certificate, error) {
 	if len(bag.Certs) != 1 {
 		return nil, f.wrong(name, fmt.Sprintf("holds %d certificates, it must hold one", len(bag.Certs)))
 	}
-	return bag.Certs[0], nil
+	return bag.Certs[0].Certificate, nil
 }
 
 // Writable returns the error with which a change would find that it may not write

@@ -98,7 +98,7 @@ func TestFolder(t *testing.T) {
 		t.Fatalf("the log is %+v", f.Log)
 	}
 	number := f.IssuingCRL.Number
-	serial, err := f.SerialOf(&pkcs.Bag{Certs: append(chain(f), first)})
+	serial, err := f.SerialOf(append(chain(f), first))
 	if err != nil || serial != f.Log[0].Serial {
 		t.Errorf("SerialOf = %q, %v", serial, err)
 	}
@@ -112,7 +112,7 @@ func TestFolder(t *testing.T) {
 	if _, err := f.Revoke("123", "superseded"); !report.HasCode(err, "ca.serial.unknown") {
 		t.Errorf("Revoke of another = %v, want ca.serial.unknown", err)
 	}
-	if _, err := f.SerialOf(&pkcs.Bag{Certs: chain(f)}); !report.HasCode(err, "ca.serial.unknown") {
+	if _, err := f.SerialOf(chain(f)); !report.HasCode(err, "ca.serial.unknown") {
 		t.Errorf("SerialOf of the authority's own = %v, want ca.serial.unknown", err)
 	}
 	f = open(t, f.Dir, Options{Now: clock}, f.Authority.issuingKey)

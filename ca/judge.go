@@ -183,10 +183,10 @@ func (f *Folder) judgeIssued(warnDays int) []report.Finding {
 	return findings
 }
 
-// SerialOf returns the serial number of the certificate in a file, when this
-// authority issued it.
-func (f *Folder) SerialOf(bag *pkcs.Bag) (string, error) {
-	for _, c := range bag.Certs {
+// SerialOf returns the serial number of the one among certificates that this
+// authority issued to a server.
+func (f *Folder) SerialOf(certs []*x509.Certificate) (string, error) {
+	for _, c := range certs {
 		if !c.IsCA && c.CheckSignatureFrom(f.Authority.Issuing) == nil {
 			return c.SerialNumber.Text(16), nil
 		}

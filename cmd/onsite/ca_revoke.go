@@ -94,7 +94,7 @@ func (a *app) serial(ctx context.Context, folder *ca.Folder, what string) (strin
 	if err != nil {
 		return "", err
 	}
-	serial, err = folder.SerialOf(bag)
+	serial, err = folder.SerialOf(bag.Certificates())
 	return serial, report.InFile(inputName(what), err)
 }
 

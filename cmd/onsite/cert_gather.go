@@ -179,7 +179,7 @@ func (a *app) gatherInputs(ctx context.Context, o *gatherOptions) (*pkcs.Bag, er
 		if o.dryRun {
 			return nil
 		}
-		if err := fileset.Writable(o.out); err != nil || o.force {
+		if err := fileset.Try(o.out); err != nil || o.force {
 			return err
 		}
 		return fileset.Refuse(o.out, pkcs.RootFile, pkcs.CertFile)

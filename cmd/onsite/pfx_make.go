@@ -228,7 +228,7 @@ func refuseFile(path string, force bool) error {
 // checkFile finds what would make writing a file fail, before a person is asked
 // for a secret.
 func checkFile(path string, force bool) error {
-	if err := fileset.Writable(filepath.Dir(path)); err != nil {
+	if err := fileset.Try(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return refuseFile(path, force)

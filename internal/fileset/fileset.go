@@ -260,22 +260,3 @@ func validName(name string) bool {
 	}
 	return name != "." && filepath.IsLocal(name) // on Windows this refuses NUL, COM1 and their like
 }
-
-// Writable returns the error with which Replace would fail because this user may
-// not write to dir, or to the folder in which it would be made; nil otherwise. It
-// tries with a file, for on Windows nothing else tells.
-func Writable(dir string) error {
-	s := &swap{dir: filepath.Clean(dir)}
-	there := s.dir
-	for parent := filepath.Dir(there); !exists(there) && parent != there; parent = filepath.Dir(there) {
-		there = parent
-	}
-	f, err := os.CreateTemp(there, stagingName+"-try-*")
-	if err == nil {
-		err = errors.Join(f.Close(), os.Remove(f.Name()))
-	}
-	if err == nil || !denied(err) {
-		return nil // what else may be wrong, Replace says better
-	}
-	return s.explain(err, "nothing was changed")
-}
