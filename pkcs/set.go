@@ -79,10 +79,29 @@ func (s *Set) RootFile() []*x509.Certificate {
 // Refuse returns the error that Write would return because of what is asked for
 // or because files are there already, or nil. It writes nothing.
 func (s *Set) Refuse(dir string, o WriteOptions) error {
-	if _, err := s.files(dir, o); err != nil || o.Overwrite {
+	if _, err := s.files(dir, o); err != nil {
+		return err
+	}
+	if err := s.mixes(dir); err != nil || o.Overwrite {
 		return err
 	}
 	return fileset.Refuse(dir, s.FileNames(o)...)
+}
+
+// mixes refuses to put a part of a set beside the rest of another.
+func (s *Set) mixes(dir string) error {
+	there := PresentSet(dir)
+	has := func(name string) bool { return slices.Contains(there.Files, name) }
+	what := ""
+	switch {
+	case s.Key == nil && has(KeyFile):
+		what = "the certificates, without a key, beside the " + KeyFile + " that is there"
+	case s.Leaf == nil && has(CertFile) && (s.Key == nil || there.Leaf == nil || !SameKey(s.Key, there.Leaf)):
+		what = "what was found beside the " + CertFile + " that is there, to which it does not belong"
+	default:
+		return nil
+	}
+	return report.Errorf(report.KindRefused, "set.mixed", "name another folder with --out, or name the missing files too", "write to %s: %s", dir, what)
 }
 
 // RefuseSet returns the error with which Write refuses to replace a set that is

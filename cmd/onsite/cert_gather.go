@@ -226,9 +226,6 @@ func (a *app) writeSets(o *gatherOptions, r *gatherResult, write pkcs.WriteOptio
 		if err := s.set.Refuse(s.Dir, write); err != nil {
 			return err
 		}
-		if err := refuseMixture(s); err != nil {
-			return err
-		}
 	}
 	if o.dryRun {
 		return nil
@@ -242,24 +239,6 @@ func (a *app) writeSets(o *gatherOptions, r *gatherResult, write pkcs.WriteOptio
 	}
 	r.setResult = r.Sets[0]
 	return nil
-}
-
-// refuseMixture keeps a key alone out of a folder with another key's certificate.
-func refuseMixture(s *setResult) error {
-	place := filepath.Join(s.Dir, pkcs.CertFile)
-	if s.set.Leaf != nil || s.set.Key == nil {
-		return nil
-	}
-	data, err := readFile(place)
-	if err != nil {
-		return nil //nolint:nilerr // there is no certificate
-	}
-	bag, err := pkcs.Read(data)
-	if err == nil && len(bag.Certs) > 0 && pkcs.SameKey(s.set.Key, bag.Certs[0].Certificate) {
-		return nil
-	}
-	return report.Errorf(report.KindRefused, "set.mixed", "name another folder with --out, or name the key's certificate too",
-		"write the key to %s: the %s there belongs to another key", s.Dir, pkcs.CertFile)
 }
 
 func newGatherResult(o *gatherOptions, bag *pkcs.Bag, g *pkcs.Gathered, write pkcs.WriteOptions) *gatherResult {
