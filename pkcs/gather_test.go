@@ -22,9 +22,9 @@ func archive(t testing.TB, files ...any) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for i := 0; i < len(files); i += 2 {
-		w, err := z.Create(files[i].(string)) //nolint:errcheck // a test's own table
+		w, err := z.Create(files[i].(string))
 		if err == nil {
-			_, err = w.Write(files[i+1].([]byte)) //nolint:errcheck // likewise
+			_, err = w.Write(files[i+1].([]byte))
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -259,7 +259,7 @@ func TestReadPFXTrailingBytes(t *testing.T) {
 	t.Parallel()
 	data, leaf := small(t)
 	bag, err := Read(append(data, make([]byte, 8)...), []byte("geslo"))
-	if err != nil || !bag.Certs[0].Certificate.Equal(leaf.Certificate) {
+	if err != nil || !bag.Certs[0].Equal(leaf.Certificate) {
 		t.Errorf("Read(8 zeros behind it) = %v, %v", bag, err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"fmt"
-	"hash"
 	"unicode/utf16"
 
 	"onsite/csr"
@@ -226,8 +225,7 @@ func dataInfo(content []byte) (contentInfoValue, error) {
 
 // whole puts the checksum beside the safe (RFC 7292, section 5.1).
 func (w *pfxWriter) whole(safe []byte) ([]byte, error) {
-	var newHash func() hash.Hash = sha1.New
-	oid := oidSHA1
+	newHash, oid := sha1.New, oidSHA1
 	if w.aes {
 		newHash, oid = sha256.New, oidSHA256
 	}

@@ -87,16 +87,11 @@ func (r *reader) origin(form string) Origin { return Origin{Path: r.path, Form: 
 // der reads one DER value or several in a row, as "copy /b" puts them together.
 // What follows and is none, such as a line break, is passed over.
 func (r *reader) der(data []byte) error {
-	for n := 0; ; n++ {
-		rest, err := r.element(data, FormDER)
-		if err != nil && n == 0 {
-			return err
-		}
-		if err != nil || len(rest) == 0 || rest[0] != 0x30 {
-			return nil
-		}
-		data = rest
+	rest, err := r.element(data, FormDER)
+	for more := err; more == nil && len(rest) > 0 && rest[0] == 0x30; {
+		rest, more = r.element(rest, FormDER)
 	}
+	return err
 }
 
 // element tells a PFX, a P7B, a key, a request, a revocation list and a
@@ -109,21 +104,21 @@ func (r *reader) element(data []byte, form string) (rest []byte, err error) {
 	if err != nil {
 		return nil, errDamagedDER(err)
 	}
-	switch kind := layout(e); {
-	case kind == layoutP7B:
+	switch layout(e) {
+	case layoutP7B:
 		return rest, r.p7b(e)
-	case kind == layoutCerts:
+	case layoutCerts:
 		return rest, r.certSequence(e)
-	case kind == layoutCRL:
+	case layoutCRL:
 		r.bag.CRLs = append(r.bag.CRLs, CRL{e.Full, r.origin(form)})
 		return rest, nil
-	case kind == layoutRequest:
+	case layoutRequest:
 		if _, err := csr.Parse(e.Full); err != nil {
 			return rest, err
 		}
 		r.bag.Requests = append(r.bag.Requests, Request{e.Full, r.origin(form)})
 		return rest, nil
-	case kind == layoutCert:
+	case layoutCert:
 		return rest, r.cert(e.Full, r.origin(form))
 	}
 	if t := csr.KeyType(e.Full); t != "" {

@@ -179,7 +179,7 @@ func TestReadTrustedCertificate(t *testing.T) {
 	run(t, dir, "openssl", "x509", "-in", "c.pem", "-trustout", "-addtrust", "serverAuth", "-setalias", "front door", "-out", "t.pem")
 	text := readFile(t, dir, "t.pem")
 	bag, err := Read(text)
-	if err != nil || !bytes.Contains(text, []byte("BEGIN TRUSTED CERTIFICATE")) || !bag.Certs[0].Certificate.Equal(leaf.Certificate) {
+	if err != nil || !bytes.Contains(text, []byte("BEGIN TRUSTED CERTIFICATE")) || !bag.Certs[0].Equal(leaf.Certificate) {
 		t.Errorf("Read(%s) = %v, %v", text, bag, err)
 	}
 }
@@ -279,7 +279,7 @@ func TestReadP7B(t *testing.T) {
 			t.Fatalf("Read(%s) = %v, %v, want %d certificates", file, bag, err, len(want))
 		}
 		for i, c := range bag.Certs {
-			if !c.Certificate.Equal(want[i]) {
+			if !c.Equal(want[i]) {
 				t.Errorf("Read(%s): certificate %d is %s, want %s", file, i+1, name(c.Certificate), name(want[i]))
 			}
 		}

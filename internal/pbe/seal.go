@@ -108,7 +108,7 @@ func encryptCBC(block cipher.Block, iv, plain []byte) []byte {
 	data := make([]byte, len(plain)+pad)
 	copy(data, plain)
 	for i := len(plain); i < len(data); i++ {
-		data[i] = byte(pad)
+		data[i] = byte(pad & 0xff)
 	}
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(data, data)
 	return data
