@@ -71,6 +71,17 @@ func NewPassword(text []byte) Password {
 	return p
 }
 
+// Bytewise takes every byte of the password for a character of Latin-1, also
+// those that make up UTF-8. OpenSSL derived like that for RFC 7292 until 1.1.0,
+// and its pkcs12 command still tries it.
+func (p Password) Bytewise() Password {
+	b := Password{text: p.text, work: p.work}
+	for _, c := range append(p.text[:len(p.text):len(p.text)], 0) {
+		b.bmp = append(b.bmp, 0, c)
+	}
+	return b
+}
+
 // Absent is no password at all, which RFC 7292 tells apart from an empty one:
 // there not even the final zero goes into the derivation. Programs differ. What
 // is run with it counts together with what is run with p.
@@ -156,14 +167,19 @@ func identifier(e ber.Element) (oid asn1.ObjectIdentifier, params ber.Element, e
 	return oid, params, nil
 }
 
-// decryptCBC decrypts and takes the padding of RFC 8018, section 6.1.1, away.
+// decryptCBC decrypts cipher block chaining and takes the padding away.
 func decryptCBC(block cipher.Block, iv, data []byte) ([]byte, error) {
 	size := block.BlockSize()
 	if len(iv) != size || len(data) == 0 || len(data)%size != 0 {
-		return nil, fmt.Errorf("%w: lengths do not fit the cipher", ErrDamaged)
+		return nil, errLengths
 	}
 	plain := make([]byte, len(data))
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, data)
+	return unpad(plain, size)
+}
+
+// unpad takes the padding of RFC 8018, section 6.1.1, away.
+func unpad(plain []byte, size int) ([]byte, error) {
 	pad := int(plain[len(plain)-1])
 	if pad == 0 || pad > size {
 		return nil, ErrPassword

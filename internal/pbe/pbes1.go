@@ -20,8 +20,8 @@ type pbes1Scheme struct {
 	// pkcs12 derives as RFC 7292, appendix B, says; else as PBKDF1 of RFC 8018.
 	pkcs12  bool
 	keySize int
-	// open decrypts; the vector is nil for a stream cipher.
-	open   func(key, iv, data []byte) ([]byte, error)
+	// The vector is nil for a stream cipher.
+	open   opener
 	vector int // its length in bytes
 }
 
@@ -69,16 +69,6 @@ func (s pbes1Scheme) decrypt(params ber.Element, data []byte, p Password) ([]byt
 	}
 	both := derivePBKDF1(s.newHash, p.text, salt, int(rounds))[:s.keySize+s.vector]
 	return s.open(both[:s.keySize], both[s.keySize:], data)
-}
-
-func cbc(newBlock func([]byte) (cipher.Block, error)) func(key, iv, data []byte) ([]byte, error) {
-	return func(key, iv, data []byte) ([]byte, error) {
-		block, err := newBlock(key)
-		if err != nil {
-			return nil, damaged(err)
-		}
-		return decryptCBC(block, iv, data)
-	}
 }
 
 func openRC4(key, _, data []byte) ([]byte, error) {

@@ -1,10 +1,7 @@
 package pbe
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/des" //nolint:gosec // G502: read only: others' files use it
-	"crypto/md5" //nolint:gosec // G501: likewise
+	"crypto/md5" //nolint:gosec // G501: read only: others' files use it
 	"crypto/pbkdf2"
 	"crypto/sha1" //nolint:gosec // G505: the default PRF of RFC 8018
 	"crypto/sha256"
@@ -48,21 +45,9 @@ func HMAC(oid asn1.ObjectIdentifier) (func() hash.Hash, error) {
 	return nil, fmt.Errorf("%w: HMAC %s", ErrUnsupported, oid)
 }
 
-// schemes are the ciphers of PBES2: RFC 8018, appendix B.2, and NIST's AES.
-var schemes = []struct {
-	oid     asn1.ObjectIdentifier
-	keySize int
-	new     func([]byte) (cipher.Block, error)
-}{
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}, 16, aes.NewCipher},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}, 24, aes.NewCipher},
-	{oidAES256CBC, 32, aes.NewCipher},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}, 24, des.NewTripleDESCipher},
-	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 7}, 8, des.NewCipher},
-}
-
 var (
 	oidRC2CBC = asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2}
+	oidRC4    = asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 4}
 	oidScrypt = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11591, 4, 11}
 )
 
@@ -79,25 +64,22 @@ func decryptPBES2(params ber.Element, data []byte, p Password) ([]byte, error) {
 	if oid.Equal(oidRC2CBC) {
 		return decryptRC2(parts[0], cipherParams, data, p)
 	}
-	for _, s := range schemes {
-		if !s.oid.Equal(oid) {
-			continue
-		}
-		iv, err := cipherParams.Octets()
-		if err != nil {
-			return nil, damaged(err)
-		}
-		key, err := DeriveKey(parts[0], s.keySize, p)
-		if err != nil {
-			return nil, err
-		}
-		block, err := s.new(key)
-		if err != nil {
-			return nil, damaged(err)
-		}
-		return decryptCBC(block, iv, data)
+	open, size := findCipher(oid)
+	if oid.Equal(oidRC4) {
+		open, size = openRC4, 16
 	}
-	return nil, fmt.Errorf("%w: cipher %s", ErrUnsupported, oid)
+	if open == nil {
+		return nil, fmt.Errorf("%w: cipher %s", ErrUnsupported, oid)
+	}
+	iv, err := cipherParams.Octets()
+	if err != nil {
+		return nil, damaged(err)
+	}
+	key, err := DeriveKey(parts[0], size, p)
+	if err != nil {
+		return nil, err
+	}
+	return open(key, iv, data)
 }
 
 // decryptRC2 reads RC2-CBC-Parameter (RFC 8018, appendix B.2.3), in which a

@@ -5,7 +5,7 @@
 #	sh generate.sh
 #
 # The password is "geslo č" in UTF-8. All are to be opened but
-# unsupported-*.der, which use a cipher that the package does not know.
+# unsupported-*.der, which are wrapped as RFC 3394 says.
 # plain.der is a key for tests alone.
 set -eu
 PASSWORD='geslo č'
@@ -23,7 +23,21 @@ for cipher in aes-128-cbc aes-192-cbc aes-256-cbc des3; do
 done
 seal many-rounds.der -v2 aes-256-cbc -iter 100000
 seal scrypt.der -scrypt
-seal unsupported-camellia.der -v2 camellia-256-cbc
+for prf in MD5 SHA512-224 SHA512-256; do
+	seal "aes-256-cbc-$prf.der" -v2 aes-256-cbc -v2prf "hmacWith$prf"
+done
+for cipher in aes-256-ecb aes-256-ofb aes-256-cfb camellia-128-cbc camellia-192-cbc camellia-256-cbc \
+	camellia-256-ctr aria-128-cbc aria-192-cbc aria-256-cbc sm4-cbc; do
+	seal "$cipher.der" -v2 "$cipher"
+done
+seal unsupported-wrap.der -v2 id-aes256-wrap
 seal pbes1-3des.der -v1 PBE-SHA1-3DES
-seal pbes1-rc2.der -v1 PBE-SHA1-RC2-40 -provider legacy -provider default
-seal pbes1-des.der -v1 PBE-MD5-DES -provider legacy -provider default
+legacy() { seal "$@" -provider legacy -provider default; }
+for cipher in des-cbc rc2-40-cbc rc2-64-cbc rc2-cbc rc4 bf-cbc cast5-cbc seed-cbc; do
+	legacy "$cipher.der" -v2 "$cipher"
+done
+legacy pbes1-rc2.der -v1 PBE-SHA1-RC2-40
+legacy pbes1-des.der -v1 PBE-MD5-DES
+for scheme in MD5-RC2-64 SHA1-DES SHA1-RC2-64 SHA1-RC4-40 SHA1-RC4-128 SHA1-2DES SHA1-RC2-128; do
+	legacy "pbes1-$scheme.der" -v1 "PBE-$scheme"
+done
