@@ -18,6 +18,7 @@ type opener func(key, iv, data []byte) ([]byte, error)
 // family is a block cipher with one length of key in the modes that it has
 // object identifiers for: those of modes behind arc, each further by offset.
 type family struct {
+	name    string // as OpenSSL writes it in the headers of PEM
 	arc     asn1.ObjectIdentifier
 	offset  int
 	keySize int
@@ -42,25 +43,25 @@ var (
 // families are the ciphers of PBES2 but RC2 and RC4, which have rules of their
 // own: RFC 8018, appendix B.2, and whatever openssl pkcs8 -v2 takes.
 var families = []family{
-	{oidAES, 0, 16, aes.NewCipher, nist},
-	{oidAES, 20, 24, aes.NewCipher, nist},
-	{oidAES, 40, 32, aes.NewCipher, nist},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 3}, 0, 24, des.NewTripleDESCipher, []mode{{7, cbc}}},
-	{asn1.ObjectIdentifier{1, 3, 14, 3, 2}, 0, 8, des.NewCipher, []mode{{6, ecb}, {7, cbc}, {8, ofb}, {9, cfb}}},
-	{asn1.ObjectIdentifier{1, 3, 14, 3, 2}, 0, 16, newTwoKeyDES, []mode{{17, ecb}}},
-	{oidCamelliaCBC, 0, 16, newCamellia, []mode{{2, cbc}}},
-	{oidCamelliaCBC, 1, 24, newCamellia, []mode{{2, cbc}}},
-	{oidCamelliaCBC, 2, 32, newCamellia, []mode{{2, cbc}}},
-	{oidCamellia, 0, 16, newCamellia, ntt},
-	{oidCamellia, 20, 24, newCamellia, ntt},
-	{oidCamellia, 40, 32, newCamellia, ntt},
-	{oidARIA, 0, 16, newARIA, korea},
-	{oidARIA, 5, 24, newARIA, korea},
-	{oidARIA, 10, 32, newARIA, korea},
-	{asn1.ObjectIdentifier{1, 2, 410, 200004, 1}, 2, 16, newSEED, korea[:4]},
-	{asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 104}, 0, 16, newSM4, append(nist[:4:4], mode{7, ctr})},
-	{asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 3029, 1}, 0, 16, newBlowfish, []mode{{2, cbc}}},
-	{asn1.ObjectIdentifier{1, 2, 840, 113533, 7, 66}, 0, 16, newCAST5, []mode{{10, cbc}}},
+	{"AES-128", oidAES, 0, 16, aes.NewCipher, nist},
+	{"AES-192", oidAES, 20, 24, aes.NewCipher, nist},
+	{"AES-256", oidAES, 40, 32, aes.NewCipher, nist},
+	{"DES-EDE3", asn1.ObjectIdentifier{1, 2, 840, 113549, 3}, 0, 24, des.NewTripleDESCipher, []mode{{7, cbc}}},
+	{"DES", asn1.ObjectIdentifier{1, 3, 14, 3, 2}, 0, 8, des.NewCipher, []mode{{6, ecb}, {7, cbc}, {8, ofb}, {9, cfb}}},
+	{"DES-EDE", asn1.ObjectIdentifier{1, 3, 14, 3, 2}, 0, 16, newTwoKeyDES, []mode{{17, ecb}}},
+	{"CAMELLIA-128", oidCamelliaCBC, 0, 16, newCamellia, []mode{{2, cbc}}},
+	{"CAMELLIA-192", oidCamelliaCBC, 1, 24, newCamellia, []mode{{2, cbc}}},
+	{"CAMELLIA-256", oidCamelliaCBC, 2, 32, newCamellia, []mode{{2, cbc}}},
+	{"CAMELLIA-128", oidCamellia, 0, 16, newCamellia, ntt},
+	{"CAMELLIA-192", oidCamellia, 20, 24, newCamellia, ntt},
+	{"CAMELLIA-256", oidCamellia, 40, 32, newCamellia, ntt},
+	{"ARIA-128", oidARIA, 0, 16, newARIA, korea},
+	{"ARIA-192", oidARIA, 5, 24, newARIA, korea},
+	{"ARIA-256", oidARIA, 10, 32, newARIA, korea},
+	{"SEED", asn1.ObjectIdentifier{1, 2, 410, 200004, 1}, 2, 16, newSEED, korea[:4]},
+	{"SM4", asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 104}, 0, 16, newSM4, append(nist[:4:4], mode{7, ctr})},
+	{"BF", asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 3029, 1}, 0, 16, newBlowfish, []mode{{2, cbc}}},
+	{"CAST5", asn1.ObjectIdentifier{1, 2, 840, 113533, 7, 66}, 0, 16, newCAST5, []mode{{10, cbc}}},
 }
 
 var (
