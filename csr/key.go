@@ -87,21 +87,22 @@ const (
 
 // EncodeKey returns the key as PEM. With a password it is encrypted PKCS#8:
 // PBES2, AES-256, 600 000 rounds. A nil or empty password leaves it in clear.
-// PKCS1 is refused for other keys than RSA and together with a password.
+// PKCS1 is refused for other keys than RSA and together with a password. A
+// *RawKey is written byte for byte.
 func EncodeKey(key crypto.Signer, format KeyFormat, password []byte) ([]byte, error) {
 	if format == PKCS1 {
-		k, ok := key.(*rsa.PrivateKey)
+		der := marshalPKCS1(key)
 		switch {
-		case !ok:
+		case der == nil:
 			return nil, report.Errorf(report.KindUsage, "key.format", "leave --key-format away, or use pkcs8",
-				"PKCS#1 holds RSA keys alone, and this is an %s key", DescribeKey(key.Public()))
+				"PKCS#1 holds RSA keys alone, and this one is %s", DescribeKey(key.Public()))
 		case len(password) > 0:
 			return nil, report.Errorf(report.KindUsage, "key.format", "use --key-format pkcs8 for a key with a password",
 				"a PKCS#1 key cannot be encrypted safely")
 		}
-		return pem.EncodeToMemory(&pem.Block{Type: pemPKCS1, Bytes: x509.MarshalPKCS1PrivateKey(k)}), nil
+		return pem.EncodeToMemory(&pem.Block{Type: pemPKCS1, Bytes: der}), nil
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	der, err := marshalPKCS8(key)
 	if err != nil {
 		return nil, fmt.Errorf("encode key: %w", err)
 	}
@@ -113,6 +114,24 @@ func EncodeKey(key crypto.Signer, format KeyFormat, password []byte) ([]byte, er
 		return nil, fmt.Errorf("encrypt key: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: pemEncrypted, Bytes: sealed}), nil
+}
+
+// marshalPKCS1 returns nil for a key that is not RSA.
+func marshalPKCS1(key crypto.Signer) []byte {
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		return x509.MarshalPKCS1PrivateKey(k)
+	case *RawKey:
+		return k.pkcs1()
+	}
+	return nil
+}
+
+func marshalPKCS8(key crypto.Signer) ([]byte, error) {
+	if raw, ok := key.(*RawKey); ok {
+		return raw.PKCS8(), nil
+	}
+	return x509.MarshalPKCS8PrivateKey(key)
 }
 
 // What can be wrong with a private key. Each comes as a *report.Error of
@@ -130,12 +149,14 @@ const (
 	pemEncrypted = "ENCRYPTED PRIVATE KEY"
 	pemPKCS1     = "RSA PRIVATE KEY"
 	pemSEC1      = "EC PRIVATE KEY"
+	pemDSA       = "DSA PRIVATE KEY"
 )
 
 // KeyType returns the PEM type that fits the DER of a private key, or "" when
 // it is none. It goes by the layout: PKCS#8 plain (RFC 5958, section 2) and
-// encrypted (section 3), PKCS#1 (RFC 8017, appendix A.1.2), SEC 1 (RFC 5915);
-// what may follow the fields that all of a kind have is not looked at.
+// encrypted (section 3), PKCS#1 (RFC 8017, appendix A.1.2), SEC 1 (RFC 5915),
+// and OpenSSL's own for DSA; what may follow the fields that all of a kind have
+// is not looked at.
 func KeyType(der []byte) string {
 	var plain struct {
 		Version   int
@@ -147,6 +168,9 @@ func KeyType(der []byte) string {
 	}
 	if whole(der, new(pbe.Encrypted)) {
 		return pemEncrypted
+	}
+	if _, err := dsaNumbers(der); err == nil {
+		return pemDSA
 	}
 	var pkcs1 struct {
 		Version       int
@@ -173,16 +197,19 @@ func whole(der []byte, into any) bool {
 }
 
 // DecodeKey reads the private key of one PEM block, or of bare DER when the
-// block's Type is empty: PKCS#8 plain and encrypted, PKCS#1, SEC 1, and the old
-// "Proc-Type" encryption of PEM. The password is not used when none is needed.
+// block's Type is empty: PKCS#8 plain and encrypted, PKCS#1, SEC 1, OpenSSL's
+// layout for DSA, and the old "Proc-Type" encryption of PEM. The password is not
+// used when none is needed. A key with which Go cannot sign comes as a *RawKey.
 func DecodeKey(block *pem.Block, password []byte) (crypto.Signer, error) {
 	open := func() ([]byte, error) { return pbe.Open(block.Bytes, password) }
+	dek, old := block.Headers["DEK-Info"]
 	switch {
-	case x509.IsEncryptedPEMBlock(block): //nolint:staticcheck // SA1019: others' files are still like this
-		open = func() ([]byte, error) { return x509.DecryptPEMBlock(block, password) } //nolint:staticcheck // SA1019: as above
-	case block.Type == pemEncrypted, block.Type == "" && KeyType(block.Bytes) == pemEncrypted:
-	case block.Type == "DSA PRIVATE KEY", block.Type == "OPENSSH PRIVATE KEY":
-		return nil, errKeyKind(fmt.Errorf("it stands in a %s block", block.Type))
+	case old:
+		open = func() ([]byte, error) { return pbe.OpenPEM(dek, block.Bytes, password) }
+	case block.Type == pemEncrypted, KeyType(block.Bytes) == pemEncrypted:
+	case block.Type == "OPENSSH PRIVATE KEY":
+		return nil, report.Errorf(report.KindInput, CodeKeyUnsupported, "rewrite a copy of it with ssh-keygen -p -m PEM -f FILE",
+			"the private key is in the layout of OpenSSH")
 	default:
 		return parseKeyDER(block.Bytes)
 	}
@@ -203,10 +230,10 @@ func DecodeKey(block *pem.Block, password []byte) (crypto.Signer, error) {
 
 func keyError(err error) error {
 	switch {
-	case errors.Is(err, pbe.ErrPassword), errors.Is(err, x509.IncorrectPasswordError):
+	case errors.Is(err, pbe.ErrPassword):
 		return report.Errorf(report.KindInput, CodeKeyPassword,
 			"check the password: capitals, keyboard layout, a space at its end", "the password does not open the private key: %w", err)
-	case errors.Is(err, pbe.ErrUnsupported), strings.Contains(err.Error(), "unknown encryption mode"):
+	case errors.Is(err, pbe.ErrUnsupported):
 		return report.Errorf(report.KindInput, CodeKeyUnsupported,
 			"write the key again with a current program, for example openssl pkcs8 -topk8 -v2 aes-256-cbc", "open the private key: %w", err)
 	}
@@ -222,6 +249,22 @@ func parseKeyDER(der []byte) (crypto.Signer, error) {
 	if len(der) > maxKeySize {
 		return nil, errKeyKind(fmt.Errorf("it has %d bytes, and keys that are in use have at most %d", len(der), maxKeySize))
 	}
+	key, err := parseGoKey(der)
+	if err == nil {
+		return key, nil
+	}
+	raw, rawErr := newRawKey(der)
+	switch {
+	case rawErr == nil:
+		return raw, nil
+	case errors.Is(rawErr, errCannotCarry):
+		return nil, errKeyKind(rawErr)
+	}
+	return nil, keyError(rawErr)
+}
+
+// parseGoKey reads a key with which Go can sign.
+func parseGoKey(der []byte) (crypto.Signer, error) {
 	var parsed any
 	var err error
 	switch KeyType(der) {
@@ -232,16 +275,13 @@ func parseKeyDER(der []byte) (crypto.Signer, error) {
 	default:
 		parsed, err = x509.ParsePKCS8PrivateKey(der)
 	}
-	if err != nil && (strings.Contains(err.Error(), "unknown") || strings.Contains(err.Error(), "unsupported")) {
-		return nil, errKeyKind(err)
-	}
 	if err != nil {
-		return nil, keyError(err)
+		return nil, err
 	}
 	if key, ok := parsed.(crypto.Signer); ok {
 		return key, nil
 	}
-	return nil, errKeyKind(errors.New("it cannot sign"))
+	return nil, errors.New("it cannot sign") // X25519
 }
 
 func errKeyKind(err error) error {
@@ -251,6 +291,7 @@ func errKeyKind(err error) error {
 }
 
 // DescribeKey names a public key as people do: "RSA 2048", "EC P-256", "Ed25519".
+// It is "unknown" for what Go cannot read: see ParsePublicKey.
 func DescribeKey(pub crypto.PublicKey) string {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
@@ -261,6 +302,8 @@ func DescribeKey(pub crypto.PublicKey) string {
 		return "Ed25519"
 	case *dsa.PublicKey:
 		return fmt.Sprintf("DSA %d", k.P.BitLen())
+	case *RawPublicKey:
+		return k.kind
 	}
 	return "unknown"
 }
@@ -268,18 +311,24 @@ func DescribeKey(pub crypto.PublicKey) string {
 // maxRSABits is OpenSSL's limit too.
 const maxRSABits = 16384
 
-// Checkable reports whether signatures by pub can be checked in reasonable time.
-// A hostile file can hold an RSA key of millions of bits, which takes hours.
+// Checkable reports whether signatures by pub can be checked, and that in
+// reasonable time. A hostile file can hold an RSA key of millions of bits, which
+// takes hours.
 func Checkable(pub crypto.PublicKey) bool {
-	k, ok := pub.(*rsa.PublicKey)
-	return pub != nil && (!ok || k.N.BitLen() <= maxRSABits)
+	switch k := pub.(type) {
+	case nil, *RawPublicKey:
+		return false
+	case *rsa.PublicKey:
+		return k.N.BitLen() <= maxRSABits
+	}
+	return true
 }
 
 // Fingerprint is the SHA-256 of a public key's SubjectPublicKeyInfo in lower-case
 // hexadecimal: the one name by which key, request and certificate know each
-// other. It is "" for a key that Go cannot encode.
+// other. It is "" for nil.
 func Fingerprint(pub crypto.PublicKey) string {
-	der, err := x509.MarshalPKIXPublicKey(pub)
+	der, err := marshalPublicKey(pub)
 	if err != nil {
 		return ""
 	}

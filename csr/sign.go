@@ -66,8 +66,12 @@ type signedRequest struct {
 }
 
 // Sign returns the request in DER, signed with key. The subject's parts stand
-// in the order C, ST, L, O, OU, CN, emailAddress.
+// in the order C, ST, L, O, OU, CN, emailAddress. For a *RawKey the error is that
+// of its Refuse.
 func (r *Request) Sign(key crypto.Signer) ([]byte, error) {
+	if raw, ok := key.(*RawKey); ok {
+		return nil, raw.Refuse()
+	}
 	subject, err := r.Subject.DER()
 	if err != nil {
 		return nil, fmt.Errorf("encode subject: %w", err)

@@ -211,6 +211,28 @@ func split(t testing.TB, data, password []byte, r Rules) (*Set, []report.Finding
 	return g.Sets[0], g.Findings, nil
 }
 
+// A key with which Go cannot sign is sorted with its certificate all the same,
+// and written into a bundle again.
+func TestSplitRawKey(t *testing.T) {
+	t.Parallel()
+	data := fixture(t, "pfx", "openssl-ed448.pfx")
+	for range 2 {
+		set, findings, err := split(t, data, []byte("geslo"), Rules{Now: made})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := csr.DescribeKey(set.Key.Public()); got != "Ed448" || !SameKey(set.Key, set.Leaf) {
+			t.Errorf("the key is %s, want the Ed448 key of the certificate", got)
+		}
+		if got := summary(findings); !slices.Contains(got, "pass set.key.matches key.pem") {
+			t.Errorf("findings are %q, want that the key matches", got)
+		}
+		if data, err = EncodePFX(PFX{Key: set.Key, Leaf: set.Leaf}, []byte("geslo")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // small is a PFX that opens at once.
 func small(t testing.TB) (data []byte, leaf *party) {
 	t.Helper()

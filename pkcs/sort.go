@@ -130,8 +130,7 @@ func fitter(a, b *x509.Certificate) bool {
 
 // SameKey reports whether a certificate is for a key.
 func SameKey(key crypto.Signer, c *x509.Certificate) bool {
-	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && public.Equal(c.PublicKey) || csr.Fingerprint(key.Public()) == spkiFingerprint(c)
+	return csr.HoldsKey(c.RawSubjectPublicKeyInfo, key.Public())
 }
 
 // spkiFingerprint is csr.Fingerprint of a certificate's key, also of one that Go

@@ -190,6 +190,9 @@ func (a *app) csrKey(ctx context.Context, o *csrNewOptions, spec csr.KeySpec, pa
 		return nil, report.Errorf(report.KindInput, "file.unknown", "name a file with the one private key",
 			"%s holds %d private keys", inputName(o.keyFile), len(keys))
 	}
+	if raw, ok := keys[0].(*csr.RawKey); ok {
+		return nil, report.InFile(inputName(o.keyFile), raw.Refuse())
+	}
 	return keys[0], nil
 }
 
