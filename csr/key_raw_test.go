@@ -127,14 +127,6 @@ func TestRawKeysOfOpenSSL(t *testing.T) {
 			run(t, dir, nil, "openssl", "pkey", "-in", "k.pem", "-pubout", "-out", "pub.pem")
 			text, public := read(t, dir, "k.pem"), read(t, dir, "pub.pem")
 			checkRaw(t, text, public, tt.kind)
-			sealed, err := EncodeKey(rawKey(t, text, ""), PKCS8, []byte("geslo"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, dir, "sealed.pem", sealed)
-			if got := run(t, dir, nil, "openssl", "pkey", "-in", "sealed.pem", "-passin", "pass:geslo"); got != string(text) {
-				t.Errorf("openssl pkey opens\n%s, want\n%s", got, text)
-			}
 			if !strings.HasPrefix(tt.kind, "EC ") {
 				return
 			}
@@ -189,6 +181,24 @@ func TestCurvesLikeGo(t *testing.T) {
 		if p := c.multiply(c.n); p != nil {
 			t.Errorf("%s times its order = %v, want infinity", c.name, p)
 		}
+	}
+}
+
+// With a password, OpenSSL opens what was written, and finds it as it was.
+func TestOthersOpenEncryptedRawKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := read(t, "testdata", "raw-secp256k1.key")
+	sealed, err := EncodeKey(rawKey(t, text, ""), PKCS8, []byte("geslo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "k.pem", sealed)
+	if got := run(t, dir, nil, "openssl", "pkey", "-in", "k.pem", "-passin", "pass:geslo"); got != string(text) {
+		t.Errorf("openssl pkey opens\n%s, want\n%s", got, text)
+	}
+	if got := rawKey(t, sealed, "geslo"); !same(got, rawKey(t, text, "")) {
+		t.Errorf("DecodeKey opens another key: %v", got)
 	}
 }
 

@@ -54,18 +54,19 @@ var ariaBoxes = [2][256]byte{
 }
 
 // ariaInverse are the boxes X1 and X2.
-var ariaInverse = sync.OnceValue(func() (x [2][256]byte) {
+var ariaInverse = sync.OnceValue(func() *[2][256]byte {
+	var x [2][256]byte
 	for n, box := range ariaBoxes {
 		for i := range 256 {
 			x[n][box[i]] = byte(i)
 		}
 	}
-	return x
+	return &x
 })
 
 // ariaDiffusion says for each byte of the layer A, RFC 5794, section 2.4.3,
 // which seven are added to make it.
-var ariaDiffusion = [16][7]int{
+var ariaDiffusion = [16][7]byte{
 	{3, 4, 6, 8, 9, 13, 14},
 	{2, 5, 7, 8, 9, 12, 15},
 	{1, 4, 6, 10, 11, 12, 15},
@@ -179,9 +180,9 @@ func (b ariaBlock) substitute(layer int) ariaBlock {
 }
 
 func (b ariaBlock) diffuse() (y ariaBlock) {
-	for i, from := range ariaDiffusion {
-		for _, j := range from {
-			y[i] ^= b[j]
+	for i := range y {
+		for _, j := range &ariaDiffusion[i] {
+			y[i] ^= b[j&15]
 		}
 	}
 	return y
