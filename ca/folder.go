@@ -255,14 +255,10 @@ func (f *Folder) key(file string, cert *x509.Certificate, password []byte) (cryp
 		return nil, report.InFile(filepath.Join(f.Dir, file), err)
 	case len(keys) != 1:
 		return nil, f.wrong(file, fmt.Sprintf("holds %d private keys, it must hold one", len(keys)))
-	case !fits(keys[0], cert):
+	case !pkcs.SameKey(keys[0], cert):
 		return nil, f.wrong(file, "does not belong to the certificate of "+name(cert))
 	}
 	return keys[0], nil
-}
-
-func fits(key crypto.Signer, cert *x509.Certificate) bool {
-	return csr.Fingerprint(key.Public()) == csr.Fingerprint(cert.PublicKey)
 }
 
 // Issue signs a draft and returns the certificate once it is in the log: none

@@ -6,6 +6,7 @@ import (
 	"crypto/md5"  //nolint:gosec // G501: others' files have such checksums
 	"crypto/sha1" //nolint:gosec // G505: likewise
 	"crypto/sha256"
+	"crypto/sha3"
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/asn1"
@@ -13,6 +14,9 @@ import (
 	"fmt"
 	"hash"
 	"unicode/utf8"
+
+	"golang.org/x/crypto/md4"       //nolint:gosec,staticcheck // G506, SA1019: others' files have such checksums
+	"golang.org/x/crypto/ripemd160" //nolint:gosec,staticcheck // G507, SA1019: others' files have such checksums
 
 	"onsite/internal/ber"
 	"onsite/internal/dn"
@@ -59,6 +63,12 @@ var digests = []struct {
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, sha512.New},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 5}, sha512.New512_224},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 6}, sha512.New512_256},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 7}, func() hash.Hash { return sha3.New224() }},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 8}, func() hash.Hash { return sha3.New256() }},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 9}, func() hash.Hash { return sha3.New384() }},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 10}, func() hash.Hash { return sha3.New512() }},
+	{asn1.ObjectIdentifier{1, 3, 36, 3, 2, 1}, ripemd160.New},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 4}, md4.New},
 }
 
 // pfxBag is what a bundle holds, in its order.
@@ -121,11 +131,7 @@ func pfxPasswords(passwords [][]byte) []pbe.Password {
 		}
 		list = append(list, pbe.NewPassword(p))
 		if bytes.ContainsFunc(p, func(r rune) bool { return r >= utf8.RuneSelf }) {
-			runes := make([]rune, len(p))
-			for i, b := range p {
-				runes[i] = rune(b)
-			}
-			list = append(list, pbe.NewPassword([]byte(string(runes))))
+			list = append(list, list[len(list)-1].Bytewise())
 		}
 	}
 	empty := pbe.NewPassword(nil)
