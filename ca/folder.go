@@ -334,7 +334,7 @@ func (f *Folder) change(root bool, edit func() error) error {
 		if err := f.read(); err != nil {
 			return nil, err
 		}
-		if a := f.Authority; !fits(a.issuingKey, a.Issuing) || root && !fits(a.rootKey, a.Root) {
+		if a := f.Authority; !pkcs.SameKey(a.issuingKey, a.Issuing) || root && !pkcs.SameKey(a.rootKey, a.Root) {
 			return nil, f.wrong(IssuingFile, "is another one than before: somebody replaced the authority")
 		}
 		if err := edit(); err != nil {
