@@ -1,8 +1,9 @@
-// Package dn writes distinguished names as text: RFC 4514.
+// Package dn writes distinguished names as text (RFC 4514) and compares them
+// (RFC 5280, section 7.1).
 //
 // It works on the DER of a name, so that a name which Go's pkix types would
-// change or refuse is still shown as it stands in the file. It does not compare
-// names and does not build them.
+// change or refuse is still shown as it stands in the file. It does not build
+// names.
 package dn
 
 import (
