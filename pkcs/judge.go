@@ -1,17 +1,14 @@
 package pkcs
 
 import (
-	"bytes"
-	"crypto/rsa"
+	"crypto"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"onsite/csr"
+	"onsite/internal/dn"
 	"onsite/report"
 )
 
@@ -19,14 +16,21 @@ import (
 type Rules struct {
 	Host string    // a name or address that the leaf must cover; "" for none
 	Now  time.Time // zero: the present
-	// Roots are the certificates that the clients trust; nil: this computer's.
-	// Where some are self-signed, the others are taken for intermediates that
-	// stand in the same file, which a client does not have.
+	// Roots are the certificates that the clients trust; nil: the public roots
+	// and this computer's. Where some are self-signed, the others are taken for
+	// intermediates that stand in the same file, which a client does not have.
 	Roots []*x509.Certificate
+	// Intermediates are certificates that a client has beside those it is sent.
+	Intermediates []*x509.Certificate
 	// WarnDays is the number of days before the end at which to warn; 0: 30.
+	// A negative number means never.
 	WarnDays int
-
-	judged []*x509.Certificate // those whose dates are judged by themselves
+	// Key is the private key that the leaf must be for; nil: none. Verify alone
+	// looks at it.
+	Key crypto.Signer
+	// Unordered says that the certificates come out of a bundle, where their
+	// order means nothing.
+	Unordered bool
 }
 
 func (r Rules) now() time.Time {
@@ -41,6 +45,114 @@ func (r Rules) warnDays() int {
 		return 30
 	}
 	return r.WarnDays
+}
+
+// Verdict is what came of verifying a chain.
+type Verdict struct {
+	// Path is the chain that was found, from the leaf up to the trusted
+	// certificate, or as far as the certificates reach.
+	Path     []*x509.Certificate
+	Trust    Trust
+	Findings []report.Finding
+}
+
+// Verify judges certificates as a client does that is sent them in this order:
+// every rule of RFC 5280, section 6, and what TLS clients ask for beyond. Of
+// several ways up the best is judged; the chain is good when one way is. It
+// never fetches what is missing. Revocation is not looked at.
+func Verify(sent []*x509.Certificate, r Rules) Verdict {
+	if len(sent) == 0 {
+		return Verdict{Trust: TrustNone, Findings: []report.Finding{report.Fail("chain.none", "", "there is no certificate", "name a file with the certificate")}}
+	}
+	leaf := findLeaf(sent, r.Key)
+	var findings []report.Finding
+	if r.Key != nil {
+		findings = append(findings, judgeKey(r.Key, leaf))
+	}
+	p, judged := judgeSent(leaf, sent, r)
+	findings = append(findings, judged...)
+	if r.Host == "" && !leaf.IsCA {
+		findings = append(findings, judgeNameless(leaf, report.StatusWarn)...)
+	}
+	problems := p.problems
+	if !r.Unordered {
+		problems = slices.Concat(judgeOrder(sent, p), problems)
+	}
+	if len(problems) > 0 {
+		findings = append(findings, problems...)
+	} else {
+		findings = append(findings, report.Pass("chain.complete", name(leaf), "whole chain, each signed by the next: "+names(p.certs)))
+	}
+	return Verdict{Path: p.certs, Trust: p.trust, Findings: append(findings, p.judgeTrust()...)}
+}
+
+// findLeaf returns the certificate of the key, or else the first, unless that is
+// the issuer of another.
+func findLeaf(sent []*x509.Certificate, key crypto.Signer) *x509.Certificate {
+	if key != nil {
+		if leaf, _ := chooseLeaf(key, sent); leaf != nil {
+			return leaf
+		}
+	}
+	issuers := map[string]bool{}
+	for _, c := range sent {
+		if !selfIssued(c) {
+			issuers[dn.Canonical(c.RawIssuer)] = true
+		}
+	}
+	for _, c := range sent {
+		if !issuers[dn.Canonical(c.RawSubject)] && (c == sent[0] || !c.IsCA) {
+			return c
+		}
+	}
+	return sent[0]
+}
+
+func judgeKey(key crypto.Signer, leaf *x509.Certificate) report.Finding {
+	if SameKey(key, leaf) {
+		return report.Pass("set.key.matches", name(leaf), csr.DescribeKey(key.Public())+", the certificate is for this key")
+	}
+	return report.Fail("set.key.mismatch", name(leaf), "the private key ("+csr.DescribeKey(key.Public())+") does not belong to the certificate",
+		"use the key that the request was made with")
+}
+
+// judgeSent finds the best way up from leaf and judges the certificates on it,
+// by themselves and for a server. What was sent beside them is judged by its
+// dates alone, for old clients stumble over that.
+func judgeSent(leaf *x509.Certificate, sent []*x509.Certificate, r Rules) (*way, []report.Finding) {
+	p := newSearch(sent, r).best(leaf)
+	findings := r.judgeEach(p.certs)
+	for _, c := range unique(sent) {
+		if slices.ContainsFunc(p.certs, c.Equal) {
+			continue
+		}
+		for _, f := range r.judgeDates(c) {
+			f.Status = report.StatusWarn
+			f.Detail += "; clients need it not, but some stumble over it"
+			findings = append(findings, f)
+		}
+	}
+	findings = append(findings, r.judgeLeaf(leaf)...)
+	return p, append(findings, judgeValidity(leaf, p.public())...)
+}
+
+// JudgeServed judges certificates as a server sent them: dates, name, and a
+// whole chain in order up to a root that the client trusts. It never fetches
+// what is missing, as some browsers do and other clients do not.
+func JudgeServed(sent []*x509.Certificate, r Rules) []report.Finding {
+	if len(sent) == 0 {
+		return []report.Finding{report.Fail("chain.none", "", "the server sent no certificate", "check the server's certificate settings")}
+	}
+	p, findings := judgeSent(sent[0], sent, r)
+	if problems := slices.Concat(judgeOrder(sent, p), p.problems); len(problems) > 0 {
+		findings = append(findings, problems...)
+	} else {
+		findings = append(findings, report.Pass("chain.complete", name(sent[0]), "whole chain as sent: "+names(sent)))
+	}
+	if r.Roots == nil {
+		findings = append(findings, p.judgeTrust()...)
+	}
+	return findings
 }
 
 // Judge judges an installed set: that the key fits, the dates and the name, and
@@ -61,16 +173,30 @@ func (s *Installed) Judge(r Rules) []report.Finding {
 		findings = append(findings, report.Pass("set.key.matches", KeyFile,
 			fmt.Sprintf("%s, belongs to the certificate of %s", csr.DescribeKey(s.Key.Public()), name(leaf))))
 	}
-	r.judged = unique(append(slices.Clone(s.Cert), s.Root...))
-	findings = append(findings, r.judgeEach()...)
-	switch {
-	case r.Host != "":
-		findings = append(findings, judgeName(leaf, r.Host))
-	case len(hostNames(leaf)) == 0:
-		findings = append(findings, report.Fail("cert.name.none", name(leaf), "there are no alternative names, and browsers look at nothing else",
-			"have it issued again with the name among the alternative names: onsite csr new puts it there"))
+	all := unique(slices.Concat(s.Cert, s.Root))
+	findings = append(findings, r.judgeEach(all)...)
+	findings = append(findings, r.judgeLeaf(leaf)...)
+	if r.Host == "" {
+		findings = append(findings, judgeNameless(leaf, report.StatusFail)...)
 	}
 	return append(findings, s.judgeLoaders(r)...)
+}
+
+// Verify is Judge that also tells the chain that was found and who trusts it.
+func (s *Installed) Verify(r Rules) Verdict {
+	v := Verdict{Findings: s.Judge(r), Trust: TrustNone}
+	all := unique(slices.Concat(s.Cert, s.Root))
+	p := publicPath(all, r)
+	if p.trust == TrustNone {
+		r.Roots = slices.DeleteFunc(slices.Clone(all), func(c *x509.Certificate) bool { return !selfSigned(c) })
+		p = newSearch(all, r).best(all[0])
+	}
+	v.Path, v.Trust = p.certs, p.trust
+	v.Findings = append(v.Findings, judgeValidity(all[0], p.public())...)
+	if p.trust != TrustNone {
+		v.Findings = append(v.Findings, p.judgeSetTrust()...)
+	}
+	return v
 }
 
 // Judge says how a set will fare once it is served. A name that is not covered
@@ -102,8 +228,7 @@ func (s *Set) judgePart(r Rules) []report.Finding {
 	}
 	findings := []report.Finding{report.Warn("set.leaf.missing", names(s.Intermediates),
 		"these are certificates of authorities alone: the site's own is missing", "name the file too in which the authority sent it")}
-	r.judged = s.Intermediates
-	return append(findings, r.judgeEach()...)
+	return append(findings, r.judgeEach(s.Intermediates)...)
 }
 
 // judgeLoaders looks at the chain as the two kinds of server program send it:
@@ -113,14 +238,18 @@ func (s *Set) judgePart(r Rules) []report.Finding {
 func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 	if r.Roots = s.Root; !slices.ContainsFunc(r.Roots, selfSigned) {
 		whole := climb(s.Cert[0], append(slices.Clone(s.Cert), s.Root...))
-		top := whole[len(whole)-1]
+		top := whole[len(whole)-1] // it may stand in cert.pem alone
 		if !selfSigned(top) {
-			return s.judgeRootless(whole)
+			// Clients have the public roots, wherever they are missing here.
+			if top = publicIssuer(top); top == nil {
+				return s.judgeRootless(whole)
+			}
 		}
-		r.Roots = []*x509.Certificate{top} // it stands in cert.pem alone
+		r.Roots = []*x509.Certificate{top}
 	}
 	var problems []report.Finding
-	for _, f := range chainProblems(s.Cert, r) {
+	_, inFile := chainProblems(s.Cert, r)
+	for _, f := range inFile {
 		f = inCertFile(f)
 		if f.Code == "chain.issuer.unknown" {
 			sent := climb(s.Cert[0], s.Cert)
@@ -128,8 +257,8 @@ func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 		}
 		problems = append(problems, f)
 	}
-	first := climb(s.Cert[0], s.Root)
-	for _, f := range chainProblems(first, r) {
+	p, filledUp := chainProblems(climb(s.Cert[0], s.Root), r)
+	for _, f := range filledUp {
 		if slices.Contains(layoutCodes, f.Code) { // any other was found just now
 			problems = append(problems, firstOnly(f))
 		}
@@ -138,7 +267,7 @@ func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 		return problems
 	}
 	return []report.Finding{report.Pass("chain.complete", CertFile+" and "+RootFile,
-		fmt.Sprintf("whole chain up to %s, whether a program reads the first certificate of cert.pem or all of it", name(first[len(first)-1])))}
+		fmt.Sprintf("whole chain up to %s, whether a program reads the first certificate of cert.pem or all of it", name(p.top())))}
 }
 
 // judgeRootless looks at a set without a root: the chain then ends below one,
@@ -185,273 +314,9 @@ func inCertFile(f report.Finding) report.Finding {
 	return f
 }
 
-// JudgeServed judges certificates as a server sent them: dates, name, and a
-// whole chain in order up to a root that the client trusts. It never fetches
-// what is missing, as some browsers do and other clients do not.
-func JudgeServed(sent []*x509.Certificate, r Rules) []report.Finding {
-	if len(sent) == 0 {
-		return []report.Finding{report.Fail("chain.none", "", "the server sent no certificate", "check the server's certificate settings")}
-	}
-	r.judged = unique(sent)
-	findings := r.judgeEach()
-	if r.Host != "" {
-		findings = append(findings, judgeName(sent[0], r.Host))
-	}
-	if problems := chainProblems(sent, r); len(problems) > 0 {
-		return append(findings, problems...)
-	}
-	return append(findings, report.Pass("chain.complete", name(sent[0]), "whole chain as sent: "+names(sent)))
-}
-
-// chainProblems says what is wrong with a chain as sent; nil when it is whole
-// and trusted. A certificate that is sent twice is no problem: some servers
-// always do that, and clients do not mind.
-func chainProblems(sent []*x509.Certificate, r Rules) []report.Finding {
-	if slices.ContainsFunc(r.Roots, selfSigned) {
-		r.Roots = slices.DeleteFunc(slices.Clone(r.Roots), func(c *x509.Certificate) bool { return !selfSigned(c) })
-	}
-	sent = unique(sent)
-	chain := climb(sent[0], sent)
-	var problems []report.Finding
-	if !slices.Equal(chain, sent[:min(len(chain), len(sent))]) {
-		problems = append(problems, report.Warn("chain.order", name(sent[0]),
-			"the certificates are sent in the wrong order: "+names(sent),
-			"put them in order, each followed by its issuer: onsite pfx split does"))
-	}
-	if f, ok := r.distrusts(chain); ok {
-		problems = append(problems, f)
-	}
-	return problems
-}
-
-// distrusts says why clients reject a chain that is in order, if they do.
-func (r Rules) distrusts(chain []*x509.Certificate) (report.Finding, bool) {
-	for _, c := range chain[1:] {
-		if !c.IsCA && c.Version >= 3 {
-			return report.Fail("chain.not-ca", name(c), "it is no authority's certificate (no CA basic constraint), and stands above another",
-				"ask the authority for its real intermediate certificate"), true
-		}
-	}
-	// A chain may go on above a trusted certificate: with a cross-signed root
-	// on top, for clients that know only the older one.
-	for i, c := range chain {
-		trusted, err := r.trusts(c)
-		if err != nil {
-			return report.Unknown("chain.unknown", name(c), "this computer's trusted roots could not be read: "+err.Error(),
-				"name the root with --root"), true
-		}
-		if trusted {
-			return r.verify(chain[:i+1])
-		}
-	}
-	switch top := chain[len(chain)-1]; {
-	case selfSigned(top) && len(chain) == 1:
-		return report.Fail("chain.self-signed", name(top), "the certificate is signed by itself, and nobody trusts it",
-			"get a certificate from an authority, or have the clients trust this one (--root here)"), true
-	case selfSigned(top):
-		return report.Fail("chain.untrusted", name(top), "the chain ends in a root that is not trusted",
-			"if it is your own authority's, name it with --root, and have the clients trust it"), true
-	default:
-		return unknownIssuer(top), true
-	}
-}
-
-// unknownIssuer is the verdict on a chain that ends below what the client
-// trusts. Whether an intermediate was left out or the root is not installed
-// cannot be told from what was sent.
-func unknownIssuer(top *x509.Certificate) report.Finding {
-	return report.Fail("chain.issuer.unknown", name(top),
-		fmt.Sprintf("its issuer %q was not sent and is not among the trusted roots, so clients reject it", issuerName(top)),
-		fmt.Sprintf("if %q is an intermediate, the server must send it too%s; if it is your own authority's root, name it with --root and have the clients trust it",
-			issuerName(top), offered(top)))
-}
-
-// offered says where the authority offers the issuer of c, if the certificate
-// says so.
-func offered(c *x509.Certificate) string {
-	if len(c.IssuingCertificateURL) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (the authority offers %q at %s)", issuerName(c), strings.Join(c.IssuingCertificateURL, " and "))
-}
-
-// trusts reports whether top is a trusted root or was issued by one.
-func (r Rules) trusts(top *x509.Certificate) (bool, error) {
-	if r.Roots == nil {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			return false, err
-		}
-		chains, err := top.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: r.within(top), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-		// A longer chain means that the platform fetched what was not sent.
-		return err == nil && slices.ContainsFunc(chains, func(c []*x509.Certificate) bool { return len(c) <= 2 }), nil
-	}
-	return slices.ContainsFunc(r.Roots, func(root *x509.Certificate) bool { return root.Equal(top) || signedBy(top, root) }), nil
-}
-
-// within returns a moment at which c was valid: dates are judged by themselves,
-// so that an expired certificate is not also called untrusted.
-func (r Rules) within(c *x509.Certificate) time.Time {
-	switch now := r.now(); {
-	case now.After(c.NotAfter):
-		return c.NotAfter
-	case now.Before(c.NotBefore):
-		return c.NotBefore
-	default:
-		return now
-	}
-}
-
-// verify has Go's own verifier look at a chain that seems right, for all the
-// rules that are not judged one by one here.
-func (r Rules) verify(chain []*x509.Certificate) (report.Finding, bool) {
-	o := x509.VerifyOptions{CurrentTime: r.within(chain[0]), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, Intermediates: x509.NewCertPool()}
-	for _, c := range chain[1:] {
-		o.Intermediates.AddCert(c)
-	}
-	if r.Roots != nil {
-		o.Roots = x509.NewCertPool()
-		for _, c := range r.Roots {
-			o.Roots.AddCert(c)
-		}
-	}
-	_, err := chain[0].Verify(o)
-	var invalid x509.CertificateInvalidError
-	switch {
-	case err == nil:
-		return report.Finding{}, false
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		if slices.ContainsFunc(r.judged, invalid.Cert.Equal) || !r.now().After(invalid.Cert.NotAfter) {
-			return report.Finding{}, false
-		}
-		return expired(invalid.Cert), true
-	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
-		return report.Fail("cert.usage", name(chain[0]), "the certificate is not for servers (extended key usage)",
-			"ask the authority for a server (TLS web server) certificate"), true
-	case slices.ContainsFunc(chain, weaklySigned):
-		return report.Fail("chain.rejected", name(chain[0]), "clients reject the chain: a signature in it is too weak",
-			"have the certificate issued again with SHA-256"), true
-	case unknownAlgorithm(chain):
-		return report.Unknown("chain.unknown", name(chain[0]), "a signature algorithm in the chain cannot be checked here: "+err.Error(),
-			"have the certificate issued again with SHA-256"), true
-	}
-	return report.Fail("chain.rejected", name(chain[0]), "clients reject the chain: "+err.Error(),
-		"ask the authority for a new certificate, or for the intermediates that belong to it"), true
-}
-
-// unknownAlgorithm reports whether a signature in a chain is of a kind that Go
-// does not know; x509.Verify does not say so in a way that code can read.
-func unknownAlgorithm(chain []*x509.Certificate) bool {
-	for i, c := range chain[:len(chain)-1] {
-		if errors.Is(chain[i+1].CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature), x509.ErrUnsupportedAlgorithm) {
-			return true
-		}
-	}
-	return chain[len(chain)-1].SignatureAlgorithm == x509.UnknownSignatureAlgorithm
-}
-
-func uncheckable(err error) bool {
-	_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
-	return insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm)
-}
-
-// judgeEach judges what can be said of every certificate by itself.
-func (r Rules) judgeEach() []report.Finding {
-	var findings []report.Finding
-	now := r.now()
-	soonest := r.judged[0]
-	for _, c := range r.judged {
-		if c.NotAfter.Before(soonest.NotAfter) {
-			soonest = c
-		}
-		switch {
-		case now.After(c.NotAfter):
-			findings = append(findings, expired(c))
-		case now.Before(c.NotBefore):
-			findings = append(findings, report.Fail("cert.not-yet-valid", name(c), "valid only from "+c.NotBefore.UTC().Format("2006-01-02 15:04 MST"),
-				"check this computer's clock, or wait"))
-		case c.NotAfter.Sub(now) < time.Duration(r.warnDays())*24*time.Hour:
-			findings = append(findings, report.Warn("cert.expires-soon", name(c),
-				fmt.Sprintf("expires on %s, in %s", day(c.NotAfter), daysLeft(c, now)), "renew it now"))
-		}
-		findings = append(findings, weak(c)...)
-	}
-	if !slices.ContainsFunc(findings, func(f report.Finding) bool { return slices.Contains(dateCodes, f.Code) }) {
-		findings = append(findings, report.Pass("cert.dates.ok", name(soonest),
-			fmt.Sprintf("good until %s, %s left; nothing above it ends sooner", day(soonest.NotAfter), daysLeft(soonest, now))))
-	}
-	return findings
-}
-
-// dateCodes are the troubles with a certificate's dates.
-var dateCodes = []string{"cert.expired", "cert.not-yet-valid", "cert.expires-soon"}
-
-func expired(c *x509.Certificate) report.Finding {
-	remedy := "renew it: make a new request with onsite csr new; if the date is wrong, check this computer's clock"
-	if c.IsCA {
-		remedy = "get the authority's current certificates, or have the certificate issued again; if the date is wrong, check this computer's clock"
-	}
-	return report.Fail("cert.expired", name(c), "expired on "+day(c.NotAfter), remedy)
-}
-
-func weak(c *x509.Certificate) []report.Finding {
-	var findings []report.Finding
-	if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < 2048 {
-		findings = append(findings, report.Fail("cert.key.weak", name(c), csr.DescribeKey(k)+": browsers refuse RSA keys of less than 2048 bits",
-			"make a new key and request with onsite csr new"))
-	}
-	if weaklySigned(c) {
-		findings = append(findings, report.Fail("cert.signature.weak", name(c), c.SignatureAlgorithm.String()+": clients refuse this signature",
-			"have the certificate issued again with SHA-256"))
-	}
-	return findings
-}
-
-// weaklySigned reports whether clients refuse a certificate for its signature.
-// Nobody looks at a root's own.
-func weaklySigned(c *x509.Certificate) bool {
-	switch c.SignatureAlgorithm {
-	case x509.MD5WithRSA, x509.MD2WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
-		return !bytes.Equal(c.RawIssuer, c.RawSubject)
-	}
-	return false
-}
-
-func judgeName(leaf *x509.Certificate, host string) report.Finding {
-	err := leaf.VerifyHostname(host)
-	covers := strings.Join(hostNames(leaf), ", ")
-	switch {
-	case err == nil:
-		return report.Pass("cert.name.matches", host, "covered by the certificate ("+covers+")")
-	case covers == "":
-		return report.Fail("cert.name.mismatch", host, fmt.Sprintf("the certificate has no alternative names, only the common name %q, which no browser looks at", name(leaf)),
-			"have it issued again with the name among the alternative names: onsite csr new "+host)
-	}
-	return report.Fail("cert.name.mismatch", host, "the certificate covers only "+covers,
-		"open the portal under a name that is covered, or have a certificate issued for this one: onsite csr new "+host)
-}
-
-// hostNames are the names and addresses that a certificate covers.
-func hostNames(c *x509.Certificate) []string {
-	list := append([]string{}, c.DNSNames...)
-	for _, ip := range c.IPAddresses {
-		list = append(list, ip.String())
-	}
-	return list
-}
-
-// IsHost reports whether s can be compared with a certificate: a host name or
-// an address, without a port.
-func IsHost(s string) bool {
-	return s != "" && (net.ParseIP(s) != nil || !strings.ContainsAny(s, ":/ "))
-}
-
-func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
-
-func daysLeft(c *x509.Certificate, now time.Time) string {
-	n := DaysLeft(c, now)
-	if n == 1 {
-		return "1 day"
-	}
-	return fmt.Sprintf("%d days", n)
+// chainProblems finds the best way up from a chain as sent and says what is wrong
+// with it; nil when it is whole and trusted.
+func chainProblems(sent []*x509.Certificate, r Rules) (*way, []report.Finding) {
+	p := newSearch(sent, r).best(sent[0])
+	return p, append(judgeOrder(sent, p), p.problems...)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"onsite/csr"
+	"onsite/internal/dn"
 	"onsite/report"
 )
 
@@ -199,6 +200,11 @@ func climb(leaf *x509.Certificate, certs []*x509.Certificate) []*x509.Certificat
 // certificate has none above it.
 func issuersAbove(leaf *x509.Certificate, certs []*x509.Certificate) map[*x509.Certificate][]*x509.Certificate {
 	issuers := map[*x509.Certificate][]*x509.Certificate{}
+	named := map[string][]*x509.Certificate{}
+	for _, p := range certs {
+		subject := dn.Canonical(p.RawSubject)
+		named[subject] = append(named[subject], p)
+	}
 	for queue := []*x509.Certificate{leaf}; len(queue) > 0 && len(issuers) < maxClimbed; queue = queue[1:] {
 		c := queue[0]
 		if _, done := issuers[c]; done {
@@ -209,8 +215,8 @@ func issuersAbove(leaf *x509.Certificate, certs []*x509.Certificate) map[*x509.C
 			continue
 		}
 		tried := 0
-		for _, p := range certs {
-			if p == c || !bytes.Equal(c.RawIssuer, p.RawSubject) || tried == maxTried {
+		for _, p := range named[dn.Canonical(c.RawIssuer)] {
+			if p == c || tried == maxTried {
 				continue
 			}
 			tried++
@@ -261,17 +267,9 @@ func better(a, b *x509.Certificate, steps map[*x509.Certificate]int) bool {
 // signedBy reports whether parent issued c. The signature decides; where Go
 // does not check the algorithm (MD5, odd keys), the names and key identifiers do.
 func signedBy(c, parent *x509.Certificate) bool {
-	if !bytes.Equal(c.RawIssuer, parent.RawSubject) || (parent.PublicKey != nil && !csr.Checkable(parent.PublicKey)) {
-		return false
-	}
-	err := parent.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
-	if err == nil {
-		return true
-	}
-	if !uncheckable(err) {
-		return false
-	}
-	return len(c.AuthorityKeyId) == 0 || len(parent.SubjectKeyId) == 0 || bytes.Equal(c.AuthorityKeyId, parent.SubjectKeyId)
+	return (parent.PublicKey == nil || csr.Checkable(parent.PublicKey)) &&
+		(bytes.Equal(c.RawIssuer, parent.RawSubject) || dn.Canonical(c.RawIssuer) == dn.Canonical(parent.RawSubject)) &&
+		checkSignature(c, parent) != signatureWrong
 }
 
 func selfSigned(c *x509.Certificate) bool { return signedBy(c, c) }
