@@ -70,7 +70,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.AddCommand(
 		newGroup("ca", "Run an in-house authority", newCAInitCmd(a), newCASignCmd(a), newCAShowCmd(a), newCARevokeCmd(a), newCACRLCmd(a)),
 		newGroup("cert", "Read, sort out, judge and write certificates",
-			newCertGatherCmd(a), newCertShowCmd(a), newCertConvertCmd(a), newCertRestoreCmd(a), newCertSelfSignCmd(a)),
+			newCertGatherCmd(a), newCertShowCmd(a), newCertVerifyCmd(a), newCertConvertCmd(a), newCertRestoreCmd(a), newCertSelfSignCmd(a)),
 		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRRenewCmd(a), newCSRShowCmd(a)),
 		newGroup("pfx", "Split and make PFX bundles", newPFXSplitCmd(a), newPFXMakeCmd(a)),
 		newGroup("portal", "Serve and check the web portal", newPortalServeCmd(a), newPortalCheckCmd(a)),

@@ -136,6 +136,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 	for _, v := range []any{
 		report.Document{},
 		report.Problem{},
+		certVerifyResult{},
 		caInitResult{},
 		caSignResult{},
 		ca.Info{},
