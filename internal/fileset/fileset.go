@@ -31,6 +31,8 @@
 // becomes the kept folder. So the names show one whole set at every moment,
 // even to a program that knows nothing of this package.
 //
+// A folder that does not exist yet is made whole beside its place and renamed.
+//
 // Where there are no symbolic links (vfat), or where one to a folder cannot be
 // replaced in one step (Windows), "now" is a small file that says "new" and is
 // renamed into place as the decision to go on; then the files of put/ are moved
@@ -113,6 +115,9 @@ type Options struct {
 // put back; both leave the whole of both sets in .onsite-swap.
 func Replace(dir string, files []File, o Options) (kept string, err error) {
 	if err := checkNames(filepath.Clean(dir), files); err != nil {
+		return "", err
+	}
+	if done, err := fresh(filepath.Clean(dir), files, o); done || err != nil {
 		return "", err
 	}
 	return Update(dir, func() ([]File, error) { return files, nil }, o)

@@ -588,3 +588,60 @@ func TestReplaceBusy(t *testing.T) {
 		t.Errorf("set = %q, want two", got)
 	}
 }
+
+// What a process left that was killed while it made a folder goes with the next
+// one that makes it, and nothing else does.
+func TestFreshClearsStale(t *testing.T) {
+	t.Parallel()
+	top := t.TempDir()
+	old := filepath.Join(top, freshName+"web-OLD")
+	others := []string{filepath.Join(top, freshName+"web-YOUNG"), filepath.Join(top, freshName+"website-OLD"), filepath.Join(top, "web-OLD")}
+	for _, d := range append(others, old) {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hourAgo := time.Now().Add(-time.Hour)
+	for _, d := range append(others[1:], old) {
+		if err := os.Chtimes(d, hourAgo, hourAgo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := Replace(filepath.Join(top, "web"), []File{{Name: "a", Data: []byte("1")}, {Name: "gone"}}, Options{})
+	if err != nil || kept != "" {
+		t.Fatalf("Replace = %q, %v", kept, err)
+	}
+	if exists(old) {
+		t.Errorf("%s is still there", old)
+	}
+	for _, d := range others {
+		if !exists(d) {
+			t.Errorf("%s is gone", d)
+		}
+	}
+}
+
+// Somebody who makes the same folder meanwhile is not overwritten.
+func TestFreshSomebodyFaster(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "web")
+	step := func(what string) error {
+		if what != "move folder" {
+			return nil
+		}
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, "a"), []byte("theirs"), 0o600)
+	}
+	_, err := Replace(dir, []File{{Name: "a", Data: []byte("ours")}}, Options{Step: step})
+	if !report.HasCode(err, "file.exists") {
+		t.Errorf("Replace = %v, want file.exists", err)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(data) != "theirs" {
+		t.Errorf("a is %q, %v", data, err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(dir)); err != nil || len(entries) != 1 {
+		t.Errorf("beside it there is %v", entries)
+	}
+}
