@@ -82,6 +82,10 @@ func (s *Set) Refuse(dir string, o WriteOptions) error {
 	if _, err := s.files(dir, o); err != nil {
 		return err
 	}
+	return s.inTheWay(dir, o)
+}
+
+func (s *Set) inTheWay(dir string, o WriteOptions) error {
 	if err := s.mixes(dir); err != nil || o.Overwrite {
 		return err
 	}
@@ -90,6 +94,9 @@ func (s *Set) Refuse(dir string, o WriteOptions) error {
 
 // mixes refuses to put a part of a set beside the rest of another.
 func (s *Set) mixes(dir string) error {
+	if s.Key != nil && s.Leaf != nil {
+		return nil
+	}
 	there := PresentSet(dir)
 	has := func(name string) bool { return slices.Contains(there.Files, name) }
 	what := ""
@@ -120,10 +127,10 @@ func RefuseSet(dir string) error { return fileset.Refuse(dir, RootFile, CertFile
 // whether its program reads the first certificate of cert.pem and takes root.pem
 // for the rest, or reads all of cert.pem.
 func (s *Set) Write(dir string, o WriteOptions) (kept string, err error) {
-	if err := s.Refuse(dir, o); err != nil {
-		return "", err
-	}
 	files, err := s.files(dir, o)
+	if err == nil {
+		err = s.inTheWay(dir, o)
+	}
 	if err != nil {
 		return "", err
 	}

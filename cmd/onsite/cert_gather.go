@@ -221,10 +221,11 @@ func notStdin(path string) string {
 // writeSets writes each set into a folder of its own, or the one into the folder
 // that was named.
 func (a *app) writeSets(o *gatherOptions, r *gatherResult, write pkcs.WriteOptions) error {
-	for i := range r.Sets {
-		s := &r.Sets[i]
-		if err := s.set.Refuse(s.Dir, write); err != nil {
-			return err
+	if o.dryRun || len(r.Sets) > 1 { // all or none
+		for _, s := range r.Sets {
+			if err := s.set.Refuse(s.Dir, write); err != nil {
+				return err
+			}
 		}
 	}
 	if o.dryRun {
