@@ -251,6 +251,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add([]byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nMAA=\n-----END RSA PRIVATE KEY-----\n"))
 	f.Add([]byte("-----BEGIN A----------BEGIN B----------END A-----"))
+	f.Add(archive(f, "leaf.cer", fixture(f, "leaf.crt"), "more.zip", archive(f, "chain.p7b", fixture(f, "chain-der.p7b"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		bag, err := Read(data)
 		if (bag == nil) == (err == nil) {
