@@ -66,7 +66,11 @@ func (b *Bag) Gather(ctx context.Context, o GatherOptions) (*Gathered, error) {
 	}
 	g.Findings = append(g.Findings, leftAside(certs, g.Sets...)...)
 	for _, s := range g.Sets {
-		g.Findings = append(g.Findings, s.Judge(o.Rules)...)
+		for _, f := range s.Judge(o.Rules) {
+			if f.Code != "cert.unparsed" { // said of every certificate above
+				g.Findings = append(g.Findings, f)
+			}
+		}
 	}
 	return g, nil
 }

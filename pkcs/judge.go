@@ -173,6 +173,10 @@ func (s *Installed) Judge(r Rules) []report.Finding {
 		findings = append(findings, report.Pass("set.key.matches", KeyFile,
 			fmt.Sprintf("%s, belongs to the certificate of %s", csr.DescribeKey(s.Key.Public()), name(leaf))))
 	}
+	if raw, ok := s.Key.(*csr.RawKey); ok {
+		findings = append(findings, report.Fail("set.key.unusable", KeyFile, csr.DescribeKey(raw.Public())+": browsers and most server programs, this one's portal among them, cannot use such a key",
+			"make a new RSA key and request with onsite csr new"))
+	}
 	all := unique(slices.Concat(s.Cert, s.Root))
 	findings = append(findings, r.judgeEach(all)...)
 	findings = append(findings, r.judgeLeaf(leaf)...)

@@ -16,8 +16,7 @@ func (s *search) judgeChain(p *way) []report.Finding {
 	var findings []report.Finding
 	for i, c := range p.certs {
 		if partial(c) {
-			findings = append(findings, report.Unknown("chain.unknown", name(c), "this certificate cannot be read whole, so what it allows is not known",
-				"look at it with another program; browsers refuse most certificates that cannot be read here"))
+			findings = append(findings, judgePartial(c, i == len(p.certs)-1 && p.trust != TrustNone))
 		}
 		if i > 0 {
 			findings = append(findings, s.judgeIssuer(p.certs[i-1], c, i == len(p.certs)-1 && p.trust != TrustNone)...)
@@ -32,6 +31,19 @@ func (s *search) judgeChain(p *way) []report.Finding {
 		findings = append(findings, s.distrusts(p))
 	}
 	return findings
+}
+
+// judgePartial judges a certificate that Go cannot parse. Clients that are
+// written in Go refuse it, and that is known; what others do with it is not, and
+// nobody need look at more than the key of one that is trusted.
+func judgePartial(c *x509.Certificate, trusted bool) report.Finding {
+	_, err := x509.ParseCertificate(c.Raw)
+	if trusted {
+		return report.Unknown("chain.unknown", name(c), fmt.Sprintf("this certificate cannot be read whole, so what it allows is not known (%v)", err),
+			"look at it with another program; browsers refuse most certificates that cannot be read here")
+	}
+	return report.Fail("cert.unparsed", name(c), fmt.Sprintf("it breaks the rules for certificates, and clients refuse it, all that are written in Go among them (%v)", err),
+		"have it issued again, with an RSA key of 2048 bits")
 }
 
 // judgeIssuer judges whether issuer may have issued c. trusted says that it is

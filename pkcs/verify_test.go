@@ -483,7 +483,7 @@ func TestVerifyMadeByOpenSSL(t *testing.T) {
 		{"an authority of version 1", []string{"below-v1", "issuing"}, "root", []string{"fail chain.not-ca Issuing"}},
 		{"SHA-1 in between", []string{"below-sha1", "sha1"}, "root", []string{"fail cert.signature.weak SHA-1"}},
 		{"DSA", []string{"dsa-site"}, "root", []string{"fail cert.key.weak portal.acme.example"}},
-		{"secp256k1", []string{"k1-site"}, "root", []string{"fail cert.key.weak portal.acme.example", "unknown chain.unknown portal.acme.example"}},
+		{"secp256k1", []string{"k1-site"}, "root", []string{"fail cert.key.weak portal.acme.example", "fail cert.unparsed portal.acme.example"}},
 		{"a key that encrypts alone", []string{"encrypting"}, "root", []string{"warn cert.key-usage portal.acme.example"}},
 	}
 	for _, tt := range tests {
