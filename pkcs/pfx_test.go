@@ -224,8 +224,8 @@ func TestSplitRawKey(t *testing.T) {
 		if got := csr.DescribeKey(set.Key.Public()); got != "Ed448" || !SameKey(set.Key, set.Leaf) {
 			t.Errorf("the key is %s, want the Ed448 key of the certificate", got)
 		}
-		if got := summary(findings); !slices.Contains(got, "pass set.key.matches key.pem") {
-			t.Errorf("findings are %q, want that the key matches", got)
+		if got := summary(findings); !slices.Contains(got, "pass set.key.matches key.pem") || !slices.Contains(got, "warn set.key.unusable key.pem") {
+			t.Errorf("findings are %q, want that the key matches and is of no use", got)
 		}
 		if data, err = EncodePFX(PFX{Key: set.Key, Leaf: set.Leaf}, []byte("geslo")); err != nil {
 			t.Fatal(err)

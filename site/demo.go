@@ -8,6 +8,7 @@
 package site
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto"
@@ -20,6 +21,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +53,7 @@ const (
 	demoRequest   = "request"
 	demoAuthority = "authority"
 	demoBundle    = "bundle"
+	demoArchive   = "certificates.zip"
 	demoPortal    = "web-server"
 	demoReport    = "report"
 )
@@ -90,6 +93,7 @@ type demo struct {
 	authority *ca.Authority
 	key       crypto.Signer
 	password  []byte
+	set       *pkcs.Set // that was split from the bundle
 }
 
 // RunDemo sets up the simulated site in o.Dir and checks it. It writes the
@@ -112,7 +116,7 @@ func RunDemo(ctx context.Context, o DemoOptions) (*Demo, error) {
 	if err := claim(o.Dir); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{d.request, d.sign, d.split} {
+	for _, step := range []func(context.Context) error{d.request, d.sign, d.split, d.gather} {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -162,7 +166,8 @@ const aboutText = `This folder was made by onsite demo. The site in it is simula
 
 request/     the private key and the certificate request
 authority/   the simulated authority's root certificate
-bundle/      the PFX that the authority sends, and its password
+bundle/      the PFX that the authority sends, its password, and the same
+             certificates as a ZIP archive
 web-server/  root.pem, cert.pem and key.pem, split from the bundle
 report/      what was checked, as text and as JSON
 
@@ -212,9 +217,10 @@ func readRequest(path string) (*csr.Info, error) {
 	return csr.Parse(bag.Requests[0].DER)
 }
 
-// sign plays the authority: it signs the request and sends a PFX bundle.
+// sign plays the authority: it signs the request and sends a PFX bundle, and the
+// certificates without the key in a ZIP archive.
 func (d *demo) sign(context.Context) error {
-	d.options.Step("having it signed by a simulated authority, which sends a PFX bundle")
+	d.options.Step("having it signed by a simulated authority, which sends a PFX and a ZIP")
 	var err error
 	if d.authority, err = newAuthority(d.options.Now()); err != nil {
 		return err
@@ -242,8 +248,13 @@ func (d *demo) sign(context.Context) error {
 	}, fileset.Options{Now: d.options.Now}); err != nil {
 		return err
 	}
+	archive, err := pack(leaf, d.authority)
+	if err != nil {
+		return err
+	}
 	_, err = fileset.Replace(filepath.Join(d.Dir, demoBundle), []fileset.File{
 		{Name: demoName + ".pfx", Data: bundle, Private: true},
+		{Name: demoArchive, Data: archive},
 		{Name: "password.txt", Data: append(d.password, '\n'), Private: true},
 	}, fileset.Options{Now: d.options.Now})
 	return err
@@ -278,8 +289,69 @@ func (d *demo) split(ctx context.Context) error {
 	if report.Failed(gathered.Findings) {
 		d.Report.Add("Bundle", gathered.Findings) // else the files tell the same, once they are written
 	}
-	_, err = gathered.Sets[0].Write(filepath.Join(d.Dir, demoPortal), pkcs.WriteOptions{Now: d.options.Now})
+	d.set = gathered.Sets[0]
+	_, err = d.set.Write(filepath.Join(d.Dir, demoPortal), pkcs.WriteOptions{Now: d.options.Now})
 	return err
+}
+
+// pack puts certificates into an archive as authorities send them: the site's
+// own in DER, those above it as P7B, and a letter.
+func pack(leaf *x509.Certificate, a *ca.Authority) ([]byte, error) {
+	chain, err := pkcs.EncodeP7B([]*x509.Certificate{a.Root, a.Issuing})
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	archive := zip.NewWriter(&out)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{
+		{"ServerCertificate.cer", leaf.Raw},
+		{"CACertificates.p7b", chain},
+		{"Read me.txt", []byte("Your certificate from the simulated authority of onsite demo.\r\n")},
+	} {
+		w, err := archive.Create(f.name)
+		if err == nil {
+			_, err = w.Write(f.data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	err = archive.Close()
+	return out.Bytes(), err
+}
+
+// gather does what "onsite cert gather" does: the archive and the key of the
+// request must give the same certificates as the bundle.
+func (d *demo) gather(ctx context.Context) error {
+	d.options.Step("sorting the archive out, for the key of the request")
+	bag := &pkcs.Bag{}
+	for _, path := range []string{filepath.Join(d.Dir, demoBundle, demoArchive), filepath.Join(d.Dir, demoRequest, demoName+".key")} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		part, err := pkcs.Read(data)
+		if err != nil {
+			return report.InFile(path, err)
+		}
+		bag.Add(part.In(path))
+	}
+	gathered, err := bag.Gather(ctx, pkcs.GatherOptions{Rules: pkcs.Rules{Host: demoName, Now: d.options.Now()}})
+	if err != nil {
+		return err
+	}
+	set := gathered.Sets[0]
+	same := pkcs.SameKey(set.Key, d.set.Leaf) && slices.EqualFunc(set.CertFile(), d.set.CertFile(), (*x509.Certificate).Equal) &&
+		slices.EqualFunc(set.RootFile(), d.set.RootFile(), (*x509.Certificate).Equal)
+	f := report.Pass("demo.same", demoArchive, "sorted out, it gives the same cert.pem and root.pem as the bundle")
+	if !same {
+		f = report.Fail("demo.same", demoArchive, "it gives other files than the bundle", "please report this")
+	}
+	d.Report.Add("Archive", []report.Finding{f})
+	return nil
 }
 
 // serve starts name server and portal, checks them from the visitor's side and

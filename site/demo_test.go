@@ -22,7 +22,7 @@ import (
 
 // demoFiles are what a demo leaves, as ABOUT.txt tells it.
 var demoFiles = []string{
-	"ABOUT.txt", "authority/root.pem", "bundle/password.txt", "bundle/portal.example.com.pfx",
+	"ABOUT.txt", "authority/root.pem", "bundle/certificates.zip", "bundle/password.txt", "bundle/portal.example.com.pfx",
 	"report/report.json", "report/report.txt", "request/portal.example.com.csr", "request/portal.example.com.key",
 	"web-server/cert.pem", "web-server/key.pem", "web-server/root.pem",
 }
@@ -67,7 +67,7 @@ func wantGood(t *testing.T, d *Demo) {
 	for _, s := range d.Report.Sections {
 		titles = append(titles, s.Title)
 	}
-	if want := []string{"Request", "Files", "Name", "Portal over HTTPS"}; !slices.Equal(titles, want) {
+	if want := []string{"Request", "Archive", "Files", "Name", "Portal over HTTPS"}; !slices.Equal(titles, want) {
 		t.Errorf("the report has the sections %q, want %q", titles, want)
 	}
 }
@@ -81,7 +81,7 @@ func TestRunDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantGood(t, d)
-	if len(steps) != 5 || d.Dir != dir || d.Name != "portal.example.com" || d.Root != filepath.Join(dir, "authority", "root.pem") {
+	if len(steps) != 6 || d.Dir != dir || d.Name != "portal.example.com" || d.Root != filepath.Join(dir, "authority", "root.pem") {
 		t.Errorf("RunDemo = %+v with the steps %q", d, steps)
 	}
 	if got := tree(t, dir); !slices.Equal(got, demoFiles) {

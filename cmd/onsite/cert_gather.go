@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,6 +67,7 @@ type inputResult struct {
 	Requests     int    `json:"requests"`
 	CRLs         int    `json:"crls"`
 	Aside        string `json:"aside"` // why it was left aside, or ""
+	nothing      bool   // because there is no certificate in it
 }
 
 func newCertGatherCmd(a *app) *cobra.Command {
@@ -300,7 +302,7 @@ func describeInputs(bag *pkcs.Bag) []inputResult {
 		at(c.Origin).CRLs++
 	}
 	for _, aside := range bag.Aside {
-		list = append(list, inputResult{Path: aside.Path, Aside: asideReason(aside)})
+		list = append(list, inputResult{Path: aside.Path, Aside: asideReason(aside), nothing: report.HasCode(aside.Err, "file.unknown")})
 	}
 	return list
 }
@@ -329,8 +331,8 @@ func asideReason(aside pkcs.Aside) string {
 func (r *gatherResult) text(p *printer) {
 	if len(r.Inputs) > 1 {
 		rows := make([][2]string, 0, len(r.Inputs))
-		for _, in := range r.Inputs {
-			rows = append(rows, [2]string{in.Path, in.String()})
+		for i, name := range shortNames(r.Inputs) {
+			rows = append(rows, [2]string{name, r.Inputs[i].String()})
 		}
 		p.table(rows)
 	}
@@ -342,8 +344,28 @@ func (r *gatherResult) text(p *printer) {
 	}
 }
 
+// shortNames are the paths without the folders that all of them begin with.
+func shortNames(inputs []inputResult) []string {
+	var names []string
+	for _, in := range inputs {
+		names = append(names, filepath.ToSlash(in.Path))
+	}
+	for {
+		folder, _, ok := strings.Cut(names[0], "/")
+		if !ok || slices.ContainsFunc(names, func(n string) bool { return !strings.HasPrefix(n, folder+"/") }) {
+			return names
+		}
+		for i := range names {
+			names[i] = names[i][len(folder)+1:]
+		}
+	}
+}
+
 // String says what a file was.
 func (r inputResult) String() string {
+	if r.nothing {
+		return "left aside: nothing of use in it"
+	}
 	if r.Aside != "" {
 		return "left aside: " + r.Aside
 	}
@@ -355,7 +377,7 @@ func (r *setResult) text(p *printer, dryRun, sources bool) {
 	line := func(c *x509.Certificate) string {
 		text := certLine(pkcs.Describe(c))
 		if from := r.from(c); sources && from != "" {
-			text += " (" + from + ")"
+			text += " (" + path.Base(filepath.ToSlash(from)) + ")"
 		}
 		return text
 	}
