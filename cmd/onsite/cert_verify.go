@@ -177,7 +177,7 @@ func (a *app) verifyFiles(ctx context.Context, o *certVerifyOptions, r pkcs.Rule
 	}
 	r.Unordered = len(o.paths) == 1 && bag.Certs[0].Form != pkcs.FormPEM && bag.Certs[0].Form != pkcs.FormDER
 	v := pkcs.Verify(bag.Certificates(), r)
-	v.Findings = append(append(bag.Findings(), asideFindings(bag)...), v.Findings...)
+	v.Findings = append(asideFindings(bag), v.Findings...)
 	return v, nil
 }
 

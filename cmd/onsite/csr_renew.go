@@ -239,17 +239,7 @@ func (a *app) writeRenewal(o *csrRenewOptions, old *renewable, before csr.Spec, 
 
 func (r *csrRenewResult) text(p *printer) {
 	p.linef("%s", report.Wrap(report.Printable("Taken from "+r.from), p.width, ""))
-	f := r.Fields
-	rows := [][2]string{
-		{"Common name (CN)", f.CommonName},
-		{"Country (C)", f.Country},
-		{"State (ST)", f.State},
-		{"Locality (L)", f.Locality},
-		{"Organization (O)", f.Organization},
-		{"Unit (OU)", f.Unit},
-		{"E-mail", f.Email},
-		{"Alternative names", joinSANs(r.SANs)},
-	}
+	rows := subjectRows(r.Fields, r.SANs)
 	for _, c := range r.Changes {
 		rows = append(rows, [2]string{"Changed", c.String()})
 	}

@@ -58,17 +58,7 @@ func (a *app) readRequest(ctx context.Context, path string) (*csr.Info, error) {
 }
 
 func showRequest(p *printer, i *csr.Info) {
-	f := i.Fields
-	rows := [][2]string{
-		{"Common name (CN)", f.CommonName},
-		{"Country (C)", f.Country},
-		{"State (ST)", f.State},
-		{"Locality (L)", f.Locality},
-		{"Organization (O)", f.Organization},
-		{"Unit (OU)", f.Unit},
-		{"E-mail", f.Email},
-		{"Alternative names", joinSANs(i.SANs)},
-	}
+	rows := subjectRows(i.Fields, i.SANs)
 	for _, n := range slices.Sorted(maps.Keys(i.Attributes)) {
 		if n != "extensionRequest" {
 			rows = append(rows, [2]string{n, i.Attributes[n]})
@@ -81,4 +71,18 @@ func showRequest(p *printer, i *csr.Info) {
 	)
 	p.table(rows)
 	p.linef("")
+}
+
+// subjectRows show whom a request is for.
+func subjectRows(s csr.Subject, sans []csr.SAN) [][2]string {
+	return [][2]string{
+		{"Common name (CN)", s.CommonName},
+		{"Country (C)", s.Country},
+		{"State (ST)", s.State},
+		{"Locality (L)", s.Locality},
+		{"Organization (O)", s.Organization},
+		{"Unit (OU)", s.Unit},
+		{"E-mail", s.Email},
+		{"Alternative names", joinSANs(sans)},
+	}
 }
