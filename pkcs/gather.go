@@ -45,6 +45,7 @@ func (g *Gathered) From(c *x509.Certificate) string { return g.origins[c] }
 // the one certificate that covers the host or that is no authority's. The error,
 // a *report.Error, says why there is no set.
 func (b *Bag) Gather(ctx context.Context, o GatherOptions) (*Gathered, error) {
+	o.known = signatures{} // the same signatures are looked at again and again
 	g := &Gathered{origins: map[*x509.Certificate]string{}, Findings: b.Findings()}
 	certs := unique(b.Certificates())
 	for _, c := range b.Certs {
@@ -115,7 +116,7 @@ func (g *Gathered) sort(keys []Key, certs []*x509.Certificate, b *Bag, o GatherO
 		return g.onlyCerts(certs, o.Host)
 	}
 	for _, k := range used {
-		s, findings, err := assemble(k, certs)
+		s, findings, err := assemble(k, certs, o.known)
 		if err != nil {
 			return err
 		}
@@ -194,7 +195,7 @@ func (g *Gathered) onlyCerts(certs []*x509.Certificate, host string) error {
 		}
 	}
 	s := &Set{Leaf: leaf}
-	s.climb(certs)
+	s.climb(certs, signatures{})
 	g.Sets = []*Set{s}
 	return nil
 }

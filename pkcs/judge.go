@@ -31,6 +31,8 @@ type Rules struct {
 	// Unordered says that the certificates come out of a bundle, where their
 	// order means nothing.
 	Unordered bool
+
+	known signatures // nil: nothing yet
 }
 
 func (r Rules) now() time.Time {
@@ -240,13 +242,16 @@ func (s *Set) judgePart(r Rules) []report.Finding {
 // OpenSSL's SSL_CTX_use_certificate_file with a CA file does), the other sends
 // cert.pem as it is.
 func (s *Installed) judgeLoaders(r Rules) []report.Finding {
-	if r.Roots = s.Root; !slices.ContainsFunc(r.Roots, selfSigned) {
-		whole := climb(s.Cert[0], append(slices.Clone(s.Cert), s.Root...))
+	if r.known == nil {
+		r.known = signatures{}
+	}
+	if r.Roots = s.Root; !slices.ContainsFunc(r.Roots, r.known.selfSigned) {
+		whole := r.known.climb(s.Cert[0], append(slices.Clone(s.Cert), s.Root...))
 		top := whole[len(whole)-1] // it may stand in cert.pem alone
-		if !selfSigned(top) {
+		if !r.known.selfSigned(top) {
 			// Clients have the public roots, wherever they are missing here.
 			if top = publicIssuer(top); top == nil {
-				return s.judgeRootless(whole)
+				return s.judgeRootless(whole, r)
 			}
 		}
 		r.Roots = []*x509.Certificate{top}
@@ -256,12 +261,12 @@ func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 	for _, f := range inFile {
 		f = inCertFile(f)
 		if f.Code == "chain.issuer.unknown" {
-			sent := climb(s.Cert[0], s.Cert)
+			sent := r.known.climb(s.Cert[0], s.Cert)
 			f.Remedy += offered(sent[len(sent)-1])
 		}
 		problems = append(problems, f)
 	}
-	p, filledUp := chainProblems(climb(s.Cert[0], s.Root), r)
+	p, filledUp := chainProblems(r.known.climb(s.Cert[0], s.Root), r)
 	for _, f := range filledUp {
 		if slices.Contains(layoutCodes, f.Code) { // any other was found just now
 			problems = append(problems, firstOnly(f))
@@ -276,7 +281,7 @@ func (s *Installed) judgeLoaders(r Rules) []report.Finding {
 
 // judgeRootless looks at a set without a root: the chain then ends below one,
 // and both kinds of program must send all of it.
-func (s *Installed) judgeRootless(whole []*x509.Certificate) []report.Finding {
+func (s *Installed) judgeRootless(whole []*x509.Certificate, r Rules) []report.Finding {
 	missing := missingIssuer(whole[len(whole)-1])
 	if len(whole) == 1 {
 		missing.Status = report.StatusFail // not even the issuer: no client can follow
@@ -286,7 +291,7 @@ func (s *Installed) judgeRootless(whole []*x509.Certificate) []report.Finding {
 		certs []*x509.Certificate
 		name  func(report.Finding) report.Finding
 	}{{s.Root, firstOnly}, {s.Cert, inCertFile}} {
-		if sent := climb(s.Cert[0], loader.certs); len(sent) < len(whole) {
+		if sent := r.known.climb(s.Cert[0], loader.certs); len(sent) < len(whole) {
 			f := missingIssuer(sent[len(sent)-1])
 			f.Status = report.StatusFail
 			findings = append(findings, loader.name(f))

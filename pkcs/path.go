@@ -70,7 +70,6 @@ type search struct {
 	roots      map[string][]anchor // by canonical name; nil: the public ones and this computer's
 	publicOnly bool
 	pool       map[string][]*x509.Certificate // what may stand between, by canonical name
-	signatures map[[2]*x509.Certificate]signature
 	spent      int // signatures checked
 	tried      int // ways judged
 	found      *way
@@ -80,16 +79,19 @@ type search struct {
 // newSearch prepares a search among certificates as sent and the intermediates
 // of the rules.
 func newSearch(sent []*x509.Certificate, r Rules) *search {
-	s := &search{Rules: r, pool: map[string][]*x509.Certificate{}, signatures: map[[2]*x509.Certificate]signature{}}
+	s := &search{Rules: r, pool: map[string][]*x509.Certificate{}}
+	if s.known == nil {
+		s.known = signatures{}
+	}
 	for _, c := range unique(slices.Concat(sent, r.Intermediates)) {
 		subject := dn.Canonical(c.RawSubject)
 		s.pool[subject] = append(s.pool[subject], c)
 	}
 	if r.Roots != nil {
 		s.roots = map[string][]anchor{}
-		some := slices.ContainsFunc(r.Roots, selfSigned)
+		some := slices.ContainsFunc(r.Roots, s.known.selfSigned)
 		for _, c := range unique(r.Roots) {
-			if !some || selfSigned(c) {
+			if !some || s.known.selfSigned(c) {
 				subject := dn.Canonical(c.RawSubject)
 				s.roots[subject] = append(s.roots[subject], anchor{c, TrustGiven, nil})
 			}
@@ -241,15 +243,24 @@ func (s *search) spend() bool {
 
 // signs tells whether p, which has the name of c's issuer, signed c.
 func (s *search) signs(c, p *x509.Certificate) signature {
+	if _, ok := s.known[[2]*x509.Certificate{c, p}]; !ok && !s.spend() {
+		return signatureWrong // for want of a better answer: see best
+	}
+	return s.known.check(c, p)
+}
+
+// signatures remembers what checks of signatures came to. Nil remembers nothing.
+type signatures map[[2]*x509.Certificate]signature
+
+// check is checkSignature, once for each pair.
+func (m signatures) check(c, p *x509.Certificate) signature {
 	pair := [2]*x509.Certificate{c, p}
-	known, ok := s.signatures[pair]
-	switch {
-	case ok:
-	case s.spend():
+	known, ok := m[pair]
+	if !ok {
 		known = checkSignature(c, p)
-		s.signatures[pair] = known
-	default:
-		known = signatureWrong // for want of a better answer: see best
+		if m != nil {
+			m[pair] = known
+		}
 	}
 	return known
 }

@@ -286,6 +286,12 @@ func TestReadPFXTrailingBytes(t *testing.T) {
 	}
 }
 
+// isSequence reports whether data is one whole SEQUENCE.
+func isSequence(data []byte) bool {
+	e, rest, err := ber.Parse(data)
+	return err == nil && len(rest) == 0 && e.Is(asn1.TagSequence)
+}
+
 // patchRounds sets every number of rounds that stands in clear in a PFX file.
 func patchRounds(t testing.TB, der []byte, rounds int64) []byte {
 	t.Helper()
@@ -300,7 +306,7 @@ func patchRounds(t testing.TB, der []byte, rounds int64) []byte {
 		switch {
 		case tag == casn1.INTEGER && salt:
 			out.AddASN1Int64(rounds)
-		case tag&0x20 != 0, tag == casn1.OCTET_STRING && len(content) > 0 && content[0] == 0x30:
+		case tag&0x20 != 0, tag == casn1.OCTET_STRING && isSequence(content): // a salt may begin like one
 			out.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(patchRounds(t, content, rounds)) })
 		default:
 			out.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(content) })

@@ -33,7 +33,7 @@ type Set struct {
 // that no certificate fits the key.
 func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding, error) {
 	certs = unique(certs)
-	s, findings, err := assemble(key, certs)
+	s, findings, err := assemble(key, certs, signatures{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,13 +42,13 @@ func Sort(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding,
 
 // assemble is Sort for certificates that are there once each, without a word on
 // those that are not part of the chain.
-func assemble(key crypto.Signer, certs []*x509.Certificate) (*Set, []report.Finding, error) {
+func assemble(key crypto.Signer, certs []*x509.Certificate, m signatures) (*Set, []report.Finding, error) {
 	leaf, findings := chooseLeaf(key, certs)
 	if leaf == nil {
 		return nil, nil, errKeyMismatch(Key{Signer: key}, certs)
 	}
 	s := &Set{Key: key, Leaf: leaf}
-	s.climb(certs)
+	s.climb(certs, m)
 	return s, findings, nil
 }
 
@@ -63,9 +63,9 @@ func errKeyMismatch(k Key, certs []*x509.Certificate) error {
 }
 
 // climb fills in what stands above the leaf.
-func (s *Set) climb(certs []*x509.Certificate) {
-	chain := climb(s.Leaf, certs)
-	if top := chain[len(chain)-1]; selfSigned(top) {
+func (s *Set) climb(certs []*x509.Certificate, m signatures) {
+	chain := m.climb(s.Leaf, certs)
+	if top := chain[len(chain)-1]; m.selfSigned(top) {
 		s.Root = top
 		chain = chain[:len(chain)-1]
 	}
@@ -177,9 +177,9 @@ const (
 // climb returns the chain from leaf upwards as far as certs reach. Where a
 // certificate has several issuers (cross-signing), the shortest way to a
 // self-signed certificate is preferred, then the issuer that lasts longest.
-func climb(leaf *x509.Certificate, certs []*x509.Certificate) []*x509.Certificate {
-	issuers := issuersAbove(leaf, certs)
-	steps := stepsToRoot(issuers)
+func (m signatures) climb(leaf *x509.Certificate, certs []*x509.Certificate) []*x509.Certificate {
+	issuers := m.issuersAbove(leaf, certs)
+	steps := m.stepsToRoot(issuers)
 	chain := []*x509.Certificate{leaf}
 	for len(chain) < maxChain {
 		var best *x509.Certificate
@@ -198,7 +198,7 @@ func climb(leaf *x509.Certificate, certs []*x509.Certificate) []*x509.Certificat
 
 // issuersAbove finds the issuers of leaf, theirs, and so on. A self-signed
 // certificate has none above it.
-func issuersAbove(leaf *x509.Certificate, certs []*x509.Certificate) map[*x509.Certificate][]*x509.Certificate {
+func (m signatures) issuersAbove(leaf *x509.Certificate, certs []*x509.Certificate) map[*x509.Certificate][]*x509.Certificate {
 	issuers := map[*x509.Certificate][]*x509.Certificate{}
 	named := map[string][]*x509.Certificate{}
 	for _, p := range certs {
@@ -211,7 +211,7 @@ func issuersAbove(leaf *x509.Certificate, certs []*x509.Certificate) map[*x509.C
 			continue
 		}
 		issuers[c] = nil
-		if selfSigned(c) {
+		if m.selfSigned(c) {
 			continue
 		}
 		tried := 0
@@ -220,7 +220,7 @@ func issuersAbove(leaf *x509.Certificate, certs []*x509.Certificate) map[*x509.C
 				continue
 			}
 			tried++
-			if signedBy(c, p) {
+			if m.signedBy(c, p) {
 				issuers[c] = append(issuers[c], p)
 			}
 		}
@@ -231,10 +231,10 @@ func issuersAbove(leaf *x509.Certificate, certs []*x509.Certificate) map[*x509.C
 
 // stepsToRoot returns the number of steps from each certificate to the nearest
 // self-signed one; a certificate that leads to none is left out.
-func stepsToRoot(issuers map[*x509.Certificate][]*x509.Certificate) map[*x509.Certificate]int {
+func (m signatures) stepsToRoot(issuers map[*x509.Certificate][]*x509.Certificate) map[*x509.Certificate]int {
 	steps := map[*x509.Certificate]int{}
 	for c := range issuers {
-		if selfSigned(c) {
+		if m.selfSigned(c) {
 			steps[c] = 0
 		}
 	}
@@ -266,11 +266,16 @@ func better(a, b *x509.Certificate, steps map[*x509.Certificate]int) bool {
 
 // signedBy reports whether parent issued c. The signature decides; where Go
 // does not check the algorithm (MD5, odd keys), the names and key identifiers do.
-func signedBy(c, parent *x509.Certificate) bool {
+func (m signatures) signedBy(c, parent *x509.Certificate) bool {
 	return (parent.PublicKey == nil || csr.Checkable(parent.PublicKey)) &&
 		(bytes.Equal(c.RawIssuer, parent.RawSubject) || dn.Canonical(c.RawIssuer) == dn.Canonical(parent.RawSubject)) &&
-		checkSignature(c, parent) != signatureWrong
+		m.check(c, parent) != signatureWrong
 }
+
+func (m signatures) selfSigned(c *x509.Certificate) bool { return m.signedBy(c, c) }
+
+// The same where nothing is to be remembered.
+func signedBy(c, parent *x509.Certificate) bool { return signatures(nil).signedBy(c, parent) }
 
 func selfSigned(c *x509.Certificate) bool { return signedBy(c, c) }
 
