@@ -34,6 +34,9 @@ func fresh(dir string, files []File, o Options) (done bool, err error) {
 	clearStale(above, name)
 	s := &swap{dir: dir, root: filepath.Join(above, freshName+name+"-"+rand.Text()), step: o.Step}
 	err = s.do("make folder", func() error { return os.Mkdir(s.root, 0o755) })
+	if denied(err) {
+		return false, nil // Update says so of the folder that was named
+	}
 	if err != nil {
 		return false, s.explain(err, "nothing was changed")
 	}
