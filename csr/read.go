@@ -76,6 +76,8 @@ func Parse(der []byte) (*Info, error) {
 	}
 	if req.PublicKey != nil {
 		info.PublicKey, info.Key = req.PublicKey, DescribeKey(req.PublicKey)
+	} else if odd, err := ParsePublicKey(req.RawSubjectPublicKeyInfo); err == nil {
+		info.Key = DescribeKey(odd)
 	}
 	info.SignatureOK = checkSignature(req)
 	if err := info.attributes(req.RawTBSCertificateRequest); err != nil {

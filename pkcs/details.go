@@ -3,7 +3,6 @@ package pkcs
 import (
 	"crypto/sha1" //nolint:gosec // G505: the fingerprint that Windows shows as the thumbprint
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
 
@@ -71,17 +70,10 @@ func keyName(c Cert) string {
 	if c.PublicKey != nil {
 		return csr.DescribeKey(c.PublicKey)
 	}
-	var spki struct {
-		Algorithm struct {
-			Algorithm  asn1.ObjectIdentifier
-			Parameters asn1.RawValue `asn1:"optional"`
-		}
-		Key asn1.BitString
+	if odd, err := csr.ParsePublicKey(c.RawSubjectPublicKeyInfo); err == nil {
+		return csr.DescribeKey(odd)
 	}
-	if _, err := asn1.Unmarshal(c.RawSubjectPublicKeyInfo, &spki); err != nil {
-		return "unknown"
-	}
-	return "unknown (" + spki.Algorithm.Algorithm.String() + ")"
+	return "unknown"
 }
 
 func keyUsages(u x509.KeyUsage) []string {

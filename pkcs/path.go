@@ -70,8 +70,8 @@ type search struct {
 	roots      map[string][]anchor // by canonical name; nil: the public ones and this computer's
 	publicOnly bool
 	pool       map[string][]*x509.Certificate // what may stand between, by canonical name
-	spent      int // signatures checked
-	tried      int // ways judged
+	spent      int                            // signatures checked
+	tried      int                            // ways judged
 	found      *way
 	unreadable error // this computer's roots
 }
