@@ -56,7 +56,7 @@ func TestParseOthers(t *testing.T) {
 		{"P-384", with("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"), "EC P-384", []string{"pass csr.signature.ok", "pass csr.key.ok"}},
 		{"P-521", with("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"), "EC P-521", []string{"pass csr.signature.ok", "warn csr.key.unusual"}},
 		{"Ed25519", with("-newkey", "ed25519"), "Ed25519", []string{"pass csr.signature.ok", "warn csr.key.unusual"}},
-		{"Ed448", with("-newkey", "ed448"), "unknown", []string{"unknown csr.signature.unsupported", "unknown csr.key.unsupported"}},
+		{"Ed448", with("-newkey", "ed448"), "Ed448", []string{"unknown csr.signature.unsupported", "unknown csr.key.unsupported"}},
 		{"DSA", dsaRequest, "DSA 1024", []string{"unknown csr.signature.unsupported", "unknown csr.key.unsupported", "warn csr.san.missing"}},
 		{
 			"no alternative name", func(t testing.TB) []byte {
