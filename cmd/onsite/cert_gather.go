@@ -40,6 +40,8 @@ type gatherResult struct {
 	DryRun bool          `json:"dry_run"`
 	Sets   []setResult   `json:"sets"`
 	Inputs []inputResult `json:"inputs"`
+
+	aside []report.Finding // certificates that are part of no set
 }
 
 // setResult is one set of the three files.
@@ -254,6 +256,11 @@ func newGatherResult(o *gatherOptions, bag *pkcs.Bag, g *pkcs.Gathered, write pk
 		r.Sets = append(r.Sets, newSetResult(dir, s, g.From, write))
 	}
 	r.setResult = r.Sets[0]
+	for _, f := range g.Findings {
+		if f.Code == "chain.aside" && f.Status == report.StatusSkip { // else it is shown as a warning
+			r.aside = append(r.aside, f)
+		}
+	}
 	return r
 }
 
@@ -340,8 +347,20 @@ func (r *gatherResult) text(p *printer) {
 		p.linef("Nothing was written (--dry-run). These files would be:")
 	}
 	for _, s := range r.Sets {
-		s.text(p, r.DryRun, len(r.Inputs) > 1)
+		s.text(p, r.DryRun, r.source)
 	}
+	for _, f := range r.aside {
+		p.linef("%s", report.Wrap(report.Printable(f.Subject+": "+f.Detail), p.width, "    "))
+	}
+}
+
+// source says where a certificate of a set is from, unless all is from the one
+// file that was named.
+func (r *gatherResult) source(from string) string {
+	if from == "" || len(r.Inputs) == 1 && from == r.Inputs[0].Path {
+		return ""
+	}
+	return " (" + path.Base(filepath.ToSlash(from)) + ")"
 }
 
 // shortNames are the paths without the folders that all of them begin with.
@@ -373,13 +392,9 @@ func (r inputResult) String() string {
 	return r.Form + ", " + strings.Join(holds, ", ")
 }
 
-func (r *setResult) text(p *printer, dryRun, sources bool) {
+func (r *setResult) text(p *printer, dryRun bool, source func(from string) string) {
 	line := func(c *x509.Certificate) string {
-		text := certLine(pkcs.Describe(c))
-		if from := r.from(c); sources && from != "" {
-			text += " (" + path.Base(filepath.ToSlash(from)) + ")"
-		}
-		return text
+		return certLine(pkcs.Describe(c)) + source(r.from(c))
 	}
 	for _, path := range r.Files {
 		note := ""

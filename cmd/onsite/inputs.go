@@ -77,7 +77,7 @@ func (in *inputs) folder(ctx context.Context, all *pkcs.Bag, dir string) error {
 
 // file reads one file. Named says that it must be of use.
 func (in *inputs) file(ctx context.Context, all *pkcs.Bag, path string, named bool) error {
-	bag, err := in.open(ctx, path)
+	bag, err := in.open(ctx, path, named)
 	switch {
 	case err == nil:
 	case named || errors.Is(err, errCancelled) || ctx.Err() != nil:
@@ -91,8 +91,8 @@ func (in *inputs) file(ctx context.Context, all *pkcs.Bag, path string, named bo
 }
 
 // open reads a file and asks for the passwords that it wants: of a bundle, or of
-// a key.
-func (in *inputs) open(ctx context.Context, path string) (*pkcs.Bag, error) {
+// a key. One that was not named can be left aside with an empty answer.
+func (in *inputs) open(ctx context.Context, path string, named bool) (*pkcs.Bag, error) {
 	data, err := in.a.readInput(ctx, path)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (in *inputs) open(ctx context.Context, path string) (*pkcs.Bag, error) {
 		if try > 0 {
 			in.a.say("That is not the password of %s.", inputName(path))
 		}
-		password, askErr := in.ask(ctx, inputName(path))
+		password, askErr := in.ask(ctx, inputName(path), named)
 		if errors.Is(askErr, errNobody) {
 			if err == nil {
 				return bag, nil // the key stays locked, and may not be needed
@@ -113,14 +113,17 @@ func (in *inputs) open(ctx context.Context, path string) (*pkcs.Bag, error) {
 			return nil, report.Errorf(report.KindMissing, "value.missing", "see onsite help secrets",
 				"the password of %s is missing: give it with --%s-file or --%s-env", inputName(path), in.secret.name, in.secret.name)
 		}
-		if askErr != nil {
+		switch {
+		case askErr != nil:
 			return nil, askErr
+		case len(password) == 0 && !named:
+			return bag, report.InFile(inputName(path), err)
 		}
 		in.passwords = append(in.passwords, password)
 	}
 }
 
-func (in *inputs) ask(ctx context.Context, name string) ([]byte, error) {
+func (in *inputs) ask(ctx context.Context, name string, named bool) ([]byte, error) {
 	p, err := in.a.prompter()
 	if err != nil {
 		return nil, errNobody
@@ -130,7 +133,11 @@ func (in *inputs) ask(ctx context.Context, name string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return p.Secret(ctx, Question{Flag: in.secret.name + "-file", Label: "The password of " + name}, false)
+	label := "The password of " + name
+	if !named {
+		label += " (empty: leave it aside)"
+	}
+	return p.Secret(ctx, Question{Flag: in.secret.name + "-file", Label: label}, false)
 }
 
 // wantsPassword reports whether another password might open more.
