@@ -78,6 +78,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		}
 		p.Results = append(p.Results, res)
 	}
+	for _, h := range hostiles {
+		if _, err := fmt.Fprintln(stderr, h.name); err != nil {
+			return err
+		}
+		r, err := l.refuse(ctx, h)
+		if err != nil {
+			return err
+		}
+		p.Refusals = append(p.Refusals, r)
+	}
 	_, err = io.WriteString(stdout, p.render())
 	return err
 }

@@ -16,6 +16,7 @@ type page struct {
 	Peers      []string // versions of the other tools
 	FileSystem string   // "" when not known
 	Results    []result
+	Refusals   []refusal
 }
 
 // result is a row with its figures, or with the tool that was missing.
@@ -69,7 +70,21 @@ This page is the output of a program; run it again rather than edit it.
 			fmt.Fprintf(&w, "    %s\n", c)
 		}
 	}
+	fmt.Fprintf(&w, `
+## Hostile files
+
+Files that are made to keep a reader busy or to fill its memory: each is refused
+with exit status 5, within %d second and %d MiB, and nothing is written.
+
+| File | Time | Memory | Within |
+| --- | ---: | ---: | --- |
+`, hostileTime/time.Second, hostileMemory>>20)
+	for _, r := range p.Refusals {
+		fmt.Fprintln(&w, r.line())
+	}
 	fmt.Fprint(&w, `
+    onsite cert gather FILE --password-file password.txt --out refused --no-input
+
 ## Repeat it
 
     go run ./internal/bench > docs/performance.md

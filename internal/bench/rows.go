@@ -44,7 +44,7 @@ var rows = append([]row{
 anything.`,
 	},
 	{
-		name: "Split a PFX",
+		name: "Split a PFX", target: 0.35,
 		ours: []string{"onsite pfx split x.pfx --password-file password.txt --out out --force --no-input"},
 		theirs: []string{
 			"openssl pkcs12 -in x.pfx -passin file:password.txt -nocerts -nodes -out out/key.pem",
