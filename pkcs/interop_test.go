@@ -186,6 +186,20 @@ func TestReadJKS(t *testing.T) {
 	}
 }
 
+func FuzzReadJKS(f *testing.F) {
+	f.Add(fixture(f, "chain.jks"))
+	f.Add([]byte("\xfe\xed\xfe\xed\x00\x00\x00\x02\xff\xff\xff\xff\x00\x00\x00\x01\x00\x01a"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if !isJKS(data) {
+			data = append(bytes.Clone(magicJKS), data...)
+		}
+		bag, err := Read(data, []byte("geslo1"))
+		if (bag == nil) == (err == nil) {
+			t.Errorf("Read = %v, %v, want one of the two", bag, err)
+		}
+	})
+}
+
 // Certificates of programs that break rules are carried all the same.
 func TestReadUnparsed(t *testing.T) {
 	t.Parallel()
