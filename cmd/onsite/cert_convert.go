@@ -10,7 +10,6 @@ import (
 
 	"onsite/csr"
 	"onsite/pkcs"
-	"onsite/report"
 )
 
 type certConvertOptions struct {
@@ -122,13 +121,14 @@ func (a *app) runCertConvert(ctx context.Context, o *certConvertOptions) (outcom
 	var data []byte
 	var private bool
 	if form == pkcs.FormPFX {
-		data, err = a.convertToPFX(ctx, o, bag, outPassword)
+		data, err = a.convertToPFX(ctx, o, in, bag, outPassword)
 		private = true
 	} else {
 		data, private, err = bag.Convert(pkcs.ConvertOptions{Form: form, Only: o.only, KeyFormat: csr.KeyFormat(o.keyFormat), Password: outPassword})
+		err = in.explain(bag, o.in, err)
 	}
 	if err != nil {
-		return outcome{}, report.InFile(inputName(o.in), err)
+		return outcome{}, err
 	}
 	result := &certConvertResult{File: o.out, Form: form, Encrypted: private && len(outPassword) > 0}
 	if written, err := pkcs.Read(data, outPassword); err == nil { // what was written, not what was meant
@@ -153,8 +153,8 @@ func (a *app) runCertConvert(ctx context.Context, o *certConvertOptions) (outcom
 }
 
 // convertToPFX bundles the one set that is in a bag.
-func (a *app) convertToPFX(ctx context.Context, o *certConvertOptions, bag *pkcs.Bag, password []byte) ([]byte, error) {
-	set, _, err := a.wholeSet(ctx, bag, "")
+func (a *app) convertToPFX(ctx context.Context, o *certConvertOptions, in *inputs, bag *pkcs.Bag, password []byte) ([]byte, error) {
+	set, _, err := a.wholeSet(ctx, in, bag, "")
 	if err != nil {
 		return nil, err
 	}

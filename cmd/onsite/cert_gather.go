@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -139,23 +138,22 @@ func (a *app) runGather(ctx context.Context, o *gatherOptions) (outcome, error) 
 		return outcome{}, err
 	}
 	write := pkcs.WriteOptions{KeyFormat: csr.KeyFormat(o.keyFormat), KeyPassword: keyPassword, Overwrite: o.force, Now: a.now}
-	bag, err := a.gatherInputs(ctx, o)
+	bag, keepKey, err := a.gatherInputs(ctx, o)
 	if err != nil {
 		return outcome{}, err
 	}
-	if write.KeepKey, err = a.keyInPlace(ctx, o, bag); err != nil {
-		return outcome{}, err
-	}
+	write.KeepKey = keepKey
 	options := pkcs.GatherOptions{Rules: pkcs.Rules{Host: o.host, Now: a.now()}, Layout: o.layout}
 	if o.fetch {
 		options.Fetch = a.fetch
 	}
 	gathered, err := bag.Gather(ctx, options)
 	if err != nil {
+		only := ""
 		if len(o.in) == 1 {
-			err = report.InFile(inputName(o.in[0]), err)
+			only = o.in[0]
 		}
-		return outcome{}, err
+		return outcome{}, (&inputs{a: a, secret: o.password}).explain(bag, only, err)
 	}
 	out := outcome{Findings: append(asideFindings(bag), gathered.Findings...)}
 	if report.Failed(out.Findings) {
@@ -173,11 +171,12 @@ func (a *app) runGather(ctx context.Context, o *gatherOptions) (outcome, error) 
 }
 
 // gatherInputs reads what was named. What makes the work impossible anyway is
-// found before a person types a password for nothing.
-func (a *app) gatherInputs(ctx context.Context, o *gatherOptions) (*pkcs.Bag, error) {
+// found before a person types a password for nothing. Where no key is among it,
+// the key.pem of the folder is: then keepKey is true, and it stays as it is.
+func (a *app) gatherInputs(ctx context.Context, o *gatherOptions) (bag *pkcs.Bag, keepKey bool, err error) {
 	in, err := a.newInputs(ctx, o.password)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	in.ready = func() error {
 		if o.dryRun {
@@ -192,34 +191,19 @@ func (a *app) gatherInputs(ctx context.Context, o *gatherOptions) (*pkcs.Bag, er
 	if o.keyFile != "" {
 		paths = append(slices.Clone(paths), o.keyFile)
 	}
-	return in.read(ctx, paths...)
-}
-
-// keyInPlace adds the key.pem of the folder where no key was named. It stays as
-// it is, so its password is only wanted to compare it.
-func (a *app) keyInPlace(ctx context.Context, o *gatherOptions, bag *pkcs.Bag) (bool, error) {
-	place := filepath.Join(o.out, pkcs.KeyFile)
-	if _, err := os.Stat(place); err != nil || len(bag.Keys) > 0 || len(bag.Certs) == 0 {
-		return false, nil //nolint:nilerr // there is no such key
+	if bag, err = in.read(ctx, paths...); err != nil {
+		return nil, false, err
 	}
-	in, err := a.newInputs(ctx, secretFlags{name: o.password.name, env: o.password.env, file: notStdin(o.password.file)})
-	if err != nil {
-		return false, err
+	place := filepath.Join(o.out, pkcs.KeyFile)
+	if len(bag.Keys) > 0 || len(bag.Certs) == 0 || !isThere(place) {
+		return bag, false, nil
 	}
 	there, err := in.read(ctx, place)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	bag.Add(there)
-	return len(there.Keys) > 0, nil
-}
-
-// notStdin leaves standard input out: it was read already.
-func notStdin(path string) string {
-	if path == "-" {
-		return ""
-	}
-	return path
+	return bag, len(there.Keys) > 0, nil
 }
 
 // writeSets writes each set into a folder of its own, or the one into the folder

@@ -119,9 +119,9 @@ func (a *app) runCertShow(ctx context.Context, o *certShowOptions) (outcome, err
 		return outcome{}, err
 	}
 	if in.given { // a password that opens nothing is wrong, and a script must see it
-		err = bag.Locked()
+		err = in.explain(bag, "", bag.Locked())
 	}
-	return a.shown(o, bag), report.InFile(inputName(o.in), err)
+	return a.shown(o, bag), err
 }
 
 func (a *app) shown(o *certShowOptions, bag *pkcs.Bag) outcome {

@@ -167,11 +167,8 @@ func (a *app) verifyFiles(ctx context.Context, o *certVerifyOptions, r pkcs.Rule
 	case len(keys) > 1:
 		return pkcs.Verdict{}, report.Errorf(report.KindInput, "file.unknown", "name the key of the site's certificate alone",
 			"there is more than one private key: %s, %s", keys[0], keys[1])
-	case report.HasCode(bag.Locked(), csr.CodeKeyPasswordRequired):
-		return pkcs.Verdict{}, report.Errorf(report.KindMissing, "value.missing", "see onsite help secrets",
-			"the password of %s is missing: give it with --%s-file or --%s-env", keys[0], o.keyPassword.name, o.keyPassword.name)
 	case bag.Locked() != nil:
-		return pkcs.Verdict{}, report.InFile(keys[0].String(), bag.Locked())
+		return pkcs.Verdict{}, in.explain(bag, "", bag.Locked())
 	case len(keys) == 1:
 		r.Key = keys[0].Signer
 	}

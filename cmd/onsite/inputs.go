@@ -110,8 +110,7 @@ func (in *inputs) open(ctx context.Context, path string, named bool) (*pkcs.Bag,
 			if err == nil {
 				return bag, nil // the key stays locked, and may not be needed
 			}
-			return nil, report.Errorf(report.KindMissing, "value.missing", "see onsite help secrets",
-				"the password of %s is missing: give it with --%s-file or --%s-env", inputName(path), in.secret.name, in.secret.name)
+			return nil, in.missing(inputName(path))
 		}
 		switch {
 		case askErr != nil:
@@ -156,4 +155,35 @@ func wantsPassword(bag *pkcs.Bag, err error) bool {
 		}
 	}
 	return false
+}
+
+// explain says in which file an error was met: that of path, or of a key that
+// could not be opened. Where a password is wanted, it names the flags that give
+// it. An empty path names no file.
+func (in *inputs) explain(bag *pkcs.Bag, path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case err == bag.Locked(): //nolint:errorlint // that very error
+	case path == "":
+		return err
+	default:
+		return report.InFile(inputName(path), err)
+	}
+	for _, k := range bag.Keys {
+		switch {
+		case k.Err == nil:
+		case report.HasCode(k.Err, csr.CodeKeyPasswordRequired):
+			return in.missing(k.String())
+		default:
+			return report.InFile(k.String(), k.Err)
+		}
+	}
+	return err
+}
+
+// missing is the error for the password of a file where nobody can be asked.
+func (in *inputs) missing(name string) error {
+	return report.Errorf(report.KindMissing, "value.missing", "see onsite help secrets",
+		"the password of %s is missing: give it with --%s-file or --%s-env", name, in.secret.name, in.secret.name)
 }

@@ -101,7 +101,7 @@ func (a *app) runPFXMake(ctx context.Context, o *pfxMakeOptions) (outcome, error
 	if err != nil {
 		return outcome{}, err
 	}
-	set, findings, err := a.wholeSet(ctx, bag, o.host)
+	set, findings, err := a.wholeSet(ctx, in, bag, o.host)
 	if err != nil {
 		return outcome{Findings: findings}, err
 	}
@@ -138,10 +138,10 @@ func (a *app) runPFXMake(ctx context.Context, o *pfxMakeOptions) (outcome, error
 }
 
 // wholeSet sorts out the one set with key and certificate that is in a bag.
-func (a *app) wholeSet(ctx context.Context, bag *pkcs.Bag, host string) (*pkcs.Set, []report.Finding, error) {
+func (a *app) wholeSet(ctx context.Context, in *inputs, bag *pkcs.Bag, host string) (*pkcs.Set, []report.Finding, error) {
 	g, err := bag.Gather(ctx, pkcs.GatherOptions{Rules: pkcs.Rules{Host: host, Now: a.now()}})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, in.explain(bag, "", err)
 	}
 	findings := append(asideFindings(bag), g.Findings...)
 	s := g.Sets[0]
