@@ -276,18 +276,18 @@ func TestFaults(t *testing.T) {
 		if (err == nil) != (cert != nil) {
 			t.Fatalf("step %d: Issue = %v, %v", n, cert, err)
 		}
-		_, revokeErr := f.Revoke(before.SerialNumber.Text(16), "superseded")
+		_, revokeErr := f.Revoke(pkcs.Serial(before.SerialNumber), "superseded")
 		more = count >= n
 		f, err = Open(dir, Options{Now: clock})
 		if err != nil {
 			t.Fatalf("step %d: Open = %v", n, err)
 		}
 		if cert != nil {
-			if _, err := f.Find(cert.SerialNumber.Text(16)); err != nil {
+			if _, err := f.Find(pkcs.Serial(cert.SerialNumber)); err != nil {
 				t.Errorf("step %d: the certificate left, but: %v", n, err)
 			}
 		}
-		if e, err := f.Find(before.SerialNumber.Text(16)); err != nil || e.RevokedAt == nil && revokeErr == nil {
+		if e, err := f.Find(pkcs.Serial(before.SerialNumber)); err != nil || e.RevokedAt == nil && revokeErr == nil {
 			t.Errorf("step %d: the revoked certificate is %+v, %v", n, e, err)
 		}
 		if f.stale() {
@@ -301,7 +301,7 @@ func TestJudge(t *testing.T) {
 	f := folder(t, Spec{CRLURL: "http://pki.acme.example/", Days: 1000})
 	issued(t, f, "portal.acme.example")
 	issued(t, f, "old.acme.example")
-	if _, err := f.Revoke(issued(t, f, "gone.acme.example").SerialNumber.Text(16), "superseded"); err != nil {
+	if _, err := f.Revoke(pkcs.Serial(issued(t, f, "gone.acme.example").SerialNumber), "superseded"); err != nil {
 		t.Fatal(err)
 	}
 	f.now = func() time.Time { return today.AddDate(0, 0, 20) }

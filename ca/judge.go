@@ -151,7 +151,7 @@ func (f *Folder) stale() bool {
 	}
 	listed := map[string]bool{}
 	for _, e := range f.IssuingCRL.RevokedCertificateEntries {
-		listed[e.SerialNumber.Text(16)] = true
+		listed[pkcs.Serial(e.SerialNumber)] = true
 	}
 	for _, e := range f.Log {
 		if listed[e.Serial] != (e.RevokedAt != nil) {
@@ -188,7 +188,7 @@ func (f *Folder) judgeIssued(warnDays int) []report.Finding {
 func (f *Folder) SerialOf(certs []*x509.Certificate) (string, error) {
 	for _, c := range certs {
 		if !c.IsCA && c.CheckSignatureFrom(f.Authority.Issuing) == nil {
-			return c.SerialNumber.Text(16), nil
+			return pkcs.Serial(c.SerialNumber), nil
 		}
 	}
 	return "", report.Errorf(report.KindInput, "ca.serial.unknown", "name a certificate of this authority, or its serial number: onsite ca show lists them",

@@ -68,7 +68,7 @@ func ParseSerial(s string) string {
 	if !ok || n.Sign() <= 0 || n.BitLen() > maxSerialBits {
 		return ""
 	}
-	return n.Text(16)
+	return pkcs.Serial(n)
 }
 
 // maxSerialBits is what 20 octets hold (RFC 5280, section 4.1.2.2).

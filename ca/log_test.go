@@ -14,12 +14,12 @@ var revokedAt = today.Add(time.Hour)
 
 var someLog = []Entry{
 	{Serial: "3fa001", Names: []string{"portal.acme.example", "192.168.1.7"}, NotBefore: today, NotAfter: today.AddDate(1, 0, 0), SHA256: strings.Repeat("ab", 32)},
-	{Serial: "1", Names: []string{"*.acme.example"}, NotBefore: today, NotAfter: today.AddDate(1, 0, 0), SHA256: strings.Repeat("cd", 32), RevokedAt: &revokedAt, Reason: "superseded"},
+	{Serial: "01", Names: []string{"*.acme.example"}, NotBefore: today, NotAfter: today.AddDate(1, 0, 0), SHA256: strings.Repeat("cd", 32), RevokedAt: &revokedAt, Reason: "superseded"},
 }
 
 const someCSV = "serial,names,not_before,not_after,sha256,revoked_at,reason\r\n" +
 	"3fa001,portal.acme.example 192.168.1.7,2026-11-21T23:18:59Z,2027-11-21T23:18:59Z,abababababababababababababababababababababababababababababababab,,\r\n" +
-	"1,*.acme.example,2026-11-21T23:18:59Z,2027-11-21T23:18:59Z,cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd,2026-11-22T00:18:59Z,superseded\r\n"
+	"01,*.acme.example,2026-11-21T23:18:59Z,2027-11-21T23:18:59Z,cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd,2026-11-22T00:18:59Z,superseded\r\n"
 
 func TestLog(t *testing.T) {
 	t.Parallel()
@@ -46,7 +46,7 @@ func TestLogDamaged(t *testing.T) {
 		{"3fa001", "3FA001", `line 2: "3FA001" is no serial`},
 		{"3fa001", "3.00E+12", "is no serial"},
 		{"3fa001", "", "is no serial"},
-		{"\r\n1,", "\r\n3fa001,", "line 3: the serial number 3fa001 was there before"},
+		{"\r\n01,", "\r\n3fa001,", "line 3: the serial number 3fa001 was there before"},
 		{"abab", "abax", "is no SHA-256"},
 		{"abab", "ab", "is no SHA-256"},
 		{"abab", "ABAB", "is no SHA-256"},

@@ -42,7 +42,7 @@ func TestOpenSSLVerifies(t *testing.T) {
 			if out, err := verify(t, f.Dir, "address.pem"); err != nil {
 				t.Errorf("openssl verify of an address: %v\n%s", err, out)
 			}
-			if _, err := f.Revoke(cert.SerialNumber.Text(16), "keyCompromise"); err != nil {
+			if _, err := f.Revoke(pkcs.Serial(cert.SerialNumber), "keyCompromise"); err != nil {
 				t.Fatal(err)
 			}
 			lists()
@@ -79,7 +79,7 @@ func TestOpenSSLShows(t *testing.T) {
 	t.Parallel()
 	f := folder(t, Spec{Organization: "Acme Bakery Pty Ltd", Country: "AU", Permit: []string{"acme.example"}, CRLURL: "http://pki.acme.example/ca"})
 	cert := issued(t, f, "portal.acme.example")
-	if _, err := f.Revoke(cert.SerialNumber.Text(16), "superseded"); err != nil {
+	if _, err := f.Revoke(pkcs.Serial(cert.SerialNumber), "superseded"); err != nil {
 		t.Fatal(err)
 	}
 	write(t, pkcs.Encode(cert), f.Dir, "leaf.pem")

@@ -2,6 +2,7 @@ package pkcs
 
 import (
 	"crypto/x509"
+	"math/big"
 	"time"
 
 	"onsite/internal/dn"
@@ -13,7 +14,7 @@ type Info struct {
 	Subject    string    `json:"subject"`     // RFC 4514: most specific part first
 	Issuer     string    `json:"issuer"`      // likewise
 	Names      []string  `json:"names"`       // the host names and addresses that it covers
-	Serial     string    `json:"serial"`      // lower-case hexadecimal
+	Serial     string    `json:"serial"`      // pairs of lower-case hexadecimal digits
 	SHA256     string    `json:"sha256"`      // of the whole certificate, lower-case hexadecimal
 	SPKISHA256 string    `json:"spki_sha256"` // of its public key, likewise; see csr.Fingerprint
 	NotBefore  time.Time `json:"not_before"`  // UTC
@@ -25,9 +26,22 @@ type Info struct {
 func Describe(c *x509.Certificate) Info {
 	return Info{
 		Name: name(c), Subject: dn.String(c.RawSubject), Issuer: dn.String(c.RawIssuer), Names: hostNames(c),
-		Serial: c.SerialNumber.Text(16), SHA256: Fingerprint(c), SPKISHA256: spkiFingerprint(c),
+		Serial: Serial(c.SerialNumber), SHA256: Fingerprint(c), SPKISHA256: spkiFingerprint(c),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), IsCA: c.IsCA,
 	}
+}
+
+// Serial writes a serial number as OpenSSL and Windows show it: pairs of lower-case
+// hexadecimal digits.
+func Serial(n *big.Int) string {
+	digits := new(big.Int).Abs(n).Text(16)
+	if len(digits)%2 == 1 {
+		digits = "0" + digits
+	}
+	if n.Sign() < 0 {
+		return "-" + digits
+	}
+	return digits
 }
 
 // DaysLeft counts the whole days until a certificate expires; it is negative

@@ -233,7 +233,7 @@ func TestWellKnown(t *testing.T) {
 			TLS: &TLS{Version: "TLS 1.3", Cipher: seen.TLS.Cipher, ServerName: testName, ALPN: "h2"},
 			Certificate: &Certificate{Info: pkcs.Info{
 				Name: testName, Subject: "CN=portal.acme.example,O=Acme \\<Bakery\\>", Names: []string{testName, "www.acme.example", "127.0.0.1"},
-				Issuer: "CN=Test Issuing", Serial: set.Leaf.SerialNumber.Text(16), SHA256: pkcs.Fingerprint(set.Leaf),
+				Issuer: "CN=Test Issuing", Serial: pkcs.Serial(set.Leaf.SerialNumber), SHA256: pkcs.Fingerprint(set.Leaf),
 				SPKISHA256: csr.Fingerprint(set.Leaf.PublicKey), NotBefore: set.Leaf.NotBefore, NotAfter: set.Leaf.NotAfter,
 			}, DaysLeft: 89},
 			Time: seen.Time,

@@ -109,7 +109,7 @@ func (a *app) runCASign(ctx context.Context, o *caSignOptions) (outcome, error) 
 	}
 	if result.Kept, err = delivery.Write(draft, cert, folder.Authority); err != nil {
 		e := *report.AsError(err)
-		e.Message += fmt.Sprintf("; the serial number %s stays in the log, for a certificate that nobody has", cert.SerialNumber.Text(16))
+		e.Message += fmt.Sprintf("; the serial number %s stays in the log, for a certificate that nobody has", pkcs.Serial(cert.SerialNumber))
 		return outcome{Findings: findings}, &e
 	}
 	result.Certificate, result.PEM = new(pkcs.Describe(cert)), string(pkcs.Encode(cert))
