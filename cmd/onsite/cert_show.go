@@ -115,6 +115,11 @@ func (a *app) runCertShow(ctx context.Context, o *certShowOptions) (outcome, err
 		return outcome{}, err
 	}
 	bag, err := in.read(ctx, o.in)
+	if report.HasCode(err, "file.unreadable") && pkcs.IsHost(o.in) && strings.Contains(o.in, ".") {
+		e := *report.AsError(err)
+		e.Remedy = "check the name of the file; a server needs its port too: " + o.in + ":443"
+		err = &e
+	}
 	if err != nil {
 		return outcome{}, err
 	}
