@@ -199,7 +199,8 @@ func whole(der []byte, into any) bool {
 // DecodeKey reads the private key of one PEM block, or of bare DER when the
 // block's Type is empty: PKCS#8 plain and encrypted, PKCS#1, SEC 1, OpenSSL's
 // layout for DSA, and the old "Proc-Type" encryption of PEM. The password is not
-// used when none is needed. A key with which Go cannot sign comes as a *RawKey.
+// used when none is needed; nil is none, and an empty one is tried, for some keys
+// have that. A key with which Go cannot sign comes as a *RawKey.
 func DecodeKey(block *pem.Block, password []byte) (crypto.Signer, error) {
 	open := func() ([]byte, error) { return pbe.Open(block.Bytes, password) }
 	dek, old := block.Headers["DEK-Info"]
@@ -213,17 +214,21 @@ func DecodeKey(block *pem.Block, password []byte) (crypto.Signer, error) {
 	default:
 		return parseKeyDER(block.Bytes)
 	}
-	if len(password) == 0 {
-		return nil, report.Errorf(report.KindInput, CodeKeyPasswordRequired,
-			"give the key's password with --key-password-file or --key-password-env", "the private key is encrypted")
+	missing := report.Errorf(report.KindInput, CodeKeyPasswordRequired,
+		"give the key's password with --key-password-file or --key-password-env", "the private key is encrypted")
+	if password == nil {
+		return nil, missing
 	}
 	plain, err := open()
-	if err != nil {
-		return nil, keyError(err)
-	}
 	// One in 256 wrong passwords leaves a padding that looks right.
-	if !whole(plain, new(asn1.RawValue)) {
-		return nil, keyError(pbe.ErrPassword)
+	if err == nil && !whole(plain, new(asn1.RawValue)) {
+		err = pbe.ErrPassword
+	}
+	switch {
+	case errors.Is(err, pbe.ErrPassword) && len(password) == 0:
+		return nil, missing
+	case err != nil:
+		return nil, keyError(err)
 	}
 	return parseKeyDER(plain)
 }

@@ -32,8 +32,11 @@ func Describe(c *x509.Certificate) Info {
 }
 
 // Serial writes a serial number as OpenSSL and Windows show it: pairs of lower-case
-// hexadecimal digits.
+// hexadecimal digits. Nil, of what could not be read, is "".
 func Serial(n *big.Int) string {
+	if n == nil {
+		return ""
+	}
 	digits := new(big.Int).Abs(n).Text(16)
 	if len(digits)%2 == 1 {
 		digits = "0" + digits

@@ -211,13 +211,13 @@ const maxOpened = 16
 func (r *reader) key(block *pem.Block, from Origin) {
 	k := Key{Origin: from, Block: block}
 	k.Signer, k.Err = csr.DecodeKey(block, nil)
-	if report.HasCode(k.Err, csr.CodeKeyPasswordRequired) && r.opened < maxOpened {
-		for _, p := range r.passwords {
-			if len(p) == 0 {
-				continue
+	if report.HasCode(k.Err, csr.CodeKeyPasswordRequired) {
+		for _, p := range append([][]byte{{}}, r.passwords...) { // some have an empty one
+			if r.opened++; r.opened > maxOpened {
+				break
 			}
-			r.opened++
-			if k.Signer, k.Err = csr.DecodeKey(block, p); !report.HasCode(k.Err, csr.CodeKeyPassword) {
+			k.Signer, k.Err = csr.DecodeKey(block, p)
+			if !report.HasCode(k.Err, csr.CodeKeyPassword) && !report.HasCode(k.Err, csr.CodeKeyPasswordRequired) {
 				break
 			}
 		}

@@ -200,44 +200,46 @@ func (a *app) newCertShowResult(source string, bag *pkcs.Bag) *certShowResult {
 }
 
 func (r *certShowResult) text(p *printer, long bool) {
-	where := r.where()
-	for i, c := range r.Certificates {
-		if i > 0 {
+	first := true
+	show := func(title string, rows [][2]string) {
+		if !first {
 			p.linef("")
 		}
-		p.linef("Certificate %d of %d: %s", i+1, len(r.Certificates), report.Printable(c.Name))
-		p.table(c.rows(long, where))
+		first = false
+		p.linef("%s", report.Printable(title))
+		p.table(rows)
+	}
+	for i, c := range r.Certificates {
+		show(fmt.Sprintf("Certificate %d of %d: %s", i+1, len(r.Certificates), c.Name), c.rows(long, r.where(c.shownOrigin)))
 	}
 	for _, k := range r.Keys {
-		p.linef("")
 		what := k.Type
 		if k.Problem != "" {
 			what = "not opened: " + k.Problem
 		}
-		p.linef("Private key: %s", report.Printable(what))
-		p.table([][2]string{{"  Key SHA-256", k.SPKISHA256}, {"  Belongs to", r.belongsTo(k)}, {"  Friendly name", k.Alias}, where(k.shownOrigin)})
+		show("Private key: "+what, [][2]string{
+			{"  Key SHA-256", k.SPKISHA256}, {"  Belongs to", r.belongsTo(k)}, {"  Friendly name", k.Alias}, r.where(k.shownOrigin),
+		})
 	}
 	for _, q := range r.Requests {
-		p.linef("")
-		p.linef("Certificate request: %s", report.Printable(q.Subject))
-		p.table([][2]string{{"  Names", joinSANs(q.SANs)}, {"  Key", q.Key}, {"  Key SHA-256", q.SPKISHA256}, where(q.shownOrigin)})
+		show("Certificate request: "+q.Subject, [][2]string{
+			{"  Names", joinSANs(q.SANs)}, {"  Key", q.Key}, {"  Key SHA-256", q.SPKISHA256}, r.where(q.shownOrigin),
+		})
 	}
 	for _, c := range r.CRLs {
-		p.linef("")
-		p.linef("Revocation list of %s", report.Printable(c.Issuer))
-		p.table([][2]string{{"  Made", c.ThisUpdate.Format(time.DateOnly)}, {"  Next", c.NextUpdate.Format(time.DateOnly)}, {"  Revoked", strconv.Itoa(c.Revoked)}, where(c.shownOrigin)})
+		show("Revocation list of "+c.Issuer, [][2]string{
+			{"  Made", day(c.ThisUpdate)}, {"  Next", day(c.NextUpdate)}, {"  Revoked", strconv.Itoa(c.Revoked)}, r.where(c.shownOrigin),
+		})
 	}
 }
 
-// where returns the row that says where something is from: nothing when all of
-// it is from the one file that was named.
-func (r *certShowResult) where() func(shownOrigin) [2]string {
-	return func(o shownOrigin) [2]string {
-		if o.Path == r.Source {
-			return [2]string{"  From", o.Form}
-		}
-		return [2]string{"  From", o.Path + ", " + o.Form}
+// where is the row that says where something is from: of the one file that was
+// named, only its form.
+func (r *certShowResult) where(o shownOrigin) [2]string {
+	if o.Path == r.Source {
+		return [2]string{"  From", o.Form}
 	}
+	return [2]string{"  From", o.Path + ", " + o.Form}
 }
 
 // belongsTo names the certificate of a key.
@@ -250,7 +252,7 @@ func (r *certShowResult) belongsTo(k shownKey) string {
 	return ""
 }
 
-func (c *shownCert) rows(long bool, where func(shownOrigin) [2]string) [][2]string {
+func (c *shownCert) rows(long bool, from [2]string) [][2]string {
 	issuer := c.Issuer
 	if c.SelfSigned {
 		issuer = "itself"
@@ -271,11 +273,11 @@ func (c *shownCert) rows(long bool, where func(shownOrigin) [2]string) [][2]stri
 	rows := [][2]string{
 		{"  Names", strings.Join(c.Names, ", ")},
 		{"  Issuer", issuer},
-		{"  Valid", fmt.Sprintf("%s to %s, %s", c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly), daysLeft(c.DaysLeft))},
+		{"  Valid", fmt.Sprintf("%s to %s, %s", day(c.NotBefore), day(c.NotAfter), daysLeft(c.DaysLeft))},
 		{"  Key", c.Key},
 		{"  For", role},
 		{"  Friendly name", c.Alias},
-		where(c.shownOrigin),
+		from,
 	}
 	if !long {
 		return rows

@@ -111,14 +111,19 @@ var (
 )
 
 // Open decrypts an EncryptedPrivateKeyInfo (RFC 5958, section 3). The error
-// wraps ErrPassword, ErrDamaged or ErrUnsupported.
+// wraps ErrPassword, ErrDamaged or ErrUnsupported. An empty password is none at
+// all for some programs: both are tried.
 func Open(data, password []byte) ([]byte, error) {
 	p := NewPassword(password)
 	e, rest, err := ber.Parse(data)
 	if err != nil || len(rest) > 0 {
 		return nil, fmt.Errorf("%w: not an EncryptedPrivateKeyInfo", ErrDamaged)
 	}
-	return OpenInfo(e, p)
+	plain, err := OpenInfo(e, p)
+	if errors.Is(err, ErrPassword) && len(password) == 0 {
+		plain, err = OpenInfo(e, p.Absent())
+	}
+	return plain, err
 }
 
 // OpenInfo is Open for an element that is parsed already.
