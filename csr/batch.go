@@ -108,7 +108,7 @@ const (
 	// flush is how long a pair that is made waits for others, to be written with
 	// them: bringing one pair to the disk takes as much as a dozen. Whoever kills
 	// the process loses no more than the keys of that time, which nobody has seen.
-	flush = 200 * time.Millisecond
+	flush = time.Second
 	// together is how many pairs are written at once: few enough to end at once.
 	together = 50
 )
@@ -152,7 +152,7 @@ func (m *maker) run(ctx context.Context) error {
 	results := share(ctx, m.workers(), len(m.todo), m.prepare)
 	tick := time.NewTicker(flush)
 	defer tick.Stop()
-	for range m.todo {
+	for n := range m.todo {
 		var err error
 		for next := true; next && err == nil; {
 			select {
@@ -167,7 +167,9 @@ func (m *maker) run(ctx context.Context) error {
 				}
 			}
 		}
-		if err == nil && len(m.ready) >= together {
+		// While the last keys are made there is nothing else to do, and what is
+		// written then need not be waited for at the end.
+		if last := len(m.todo)-1-n == m.workers(); err == nil && (last || len(m.ready) >= together) {
 			err = m.write()
 		}
 		if err != nil {
