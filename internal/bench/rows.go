@@ -57,7 +57,9 @@ anything.`,
 		note: `The bundle holds an RSA 2048 key and three certificates (leaf, intermediate,
 root), encrypted with AES-256. onsite also makes the folder, picks and checks the
 chain, brings everything to the disk and puts the three files in place as a set;
-the recipe leaves three files that the system writes out later.`,
+the recipe leaves three files that the system writes out later. Start-up, the row
+above, is part of it: where pages of memory come slowly, as on some virtual
+machines, it is most of it.`,
 	},
 	{
 		name: "Key and request, RSA 2048",
