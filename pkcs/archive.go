@@ -15,7 +15,7 @@ import (
 // What an archive may hold: authorities send a dozen files of some kilobytes.
 const (
 	maxEntries  = 1000
-	maxUnpacked = 16 << 20 // bytes in all; what a file claims to have is not believed
+	maxUnpacked = 8 << 20 // bytes in all; what a file claims to have is not believed
 )
 
 // zip reads the files of a ZIP archive, each by its content. One that cannot be

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"onsite/csr"
 	"onsite/pkcs"
@@ -25,8 +26,13 @@ type inputs struct {
 	ready func() error
 }
 
+// thrift is the memory in bytes near which the garbage is collected at once: a
+// hostile file must not fill the memory, and no honest one comes near it.
+const thrift = 32 << 20
+
 // newInputs takes the password that the flags name.
 func (a *app) newInputs(ctx context.Context, s secretFlags) (*inputs, error) {
+	debug.SetMemoryLimit(thrift)
 	in := &inputs{a: a, secret: s}
 	password, given, err := a.secret(ctx, s)
 	if given {
