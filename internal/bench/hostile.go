@@ -41,7 +41,7 @@ var hostiles = []hostile{
 type refusal struct {
 	hostile
 	Took   time.Duration
-	Memory int64 // the most that was resident, in bytes; 0 where the system does not tell
+	Memory int64 // at most so much was resident, in bytes; 0 where the system does not tell
 }
 
 // refuse has onsite read a hostile file, and wants it refused.
