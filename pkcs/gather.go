@@ -113,7 +113,7 @@ func (g *Gathered) sort(keys []Key, certs []*x509.Certificate, b *Bag, o GatherO
 	case len(used) == 0 && len(keys) > 0:
 		return errKeyMismatch(keys[0], certs)
 	case len(used) == 0:
-		return g.onlyCerts(certs, o.Host)
+		return g.onlyCerts(certs, o)
 	}
 	for _, k := range used {
 		s, findings, err := assemble(k, certs, o.known)
@@ -158,7 +158,8 @@ func (g *Gathered) onlyKeys(keys []Key) error {
 // onlyCerts makes a set without a key. The leaf is what covers the host, else
 // the one certificate that is no authority's and issued none of the others;
 // where all are authorities', they are a set without a leaf.
-func (g *Gathered) onlyCerts(certs []*x509.Certificate, host string) error {
+func (g *Gathered) onlyCerts(certs []*x509.Certificate, o GatherOptions) error {
+	host := o.Host
 	var leaves []*x509.Certificate
 	for _, c := range certs {
 		issued := slices.ContainsFunc(certs, func(other *x509.Certificate) bool { return other != c && bytes.Equal(other.RawIssuer, c.RawSubject) })
@@ -173,12 +174,12 @@ func (g *Gathered) onlyCerts(certs []*x509.Certificate, host string) error {
 	case len(leaves) == 0:
 		s := &Set{}
 		for _, c := range certs {
-			if !selfSigned(c) {
+			if !o.known.selfSigned(c) {
 				s.Intermediates = append(s.Intermediates, c)
 			}
 		}
 		for _, c := range certs {
-			if selfSigned(c) {
+			if o.known.selfSigned(c) {
 				s.Intermediates = append(s.Intermediates, c)
 			}
 		}
@@ -195,7 +196,7 @@ func (g *Gathered) onlyCerts(certs []*x509.Certificate, host string) error {
 		}
 	}
 	s := &Set{Leaf: leaf}
-	s.climb(certs, signatures{})
+	s.climb(certs, o.known)
 	g.Sets = []*Set{s}
 	return nil
 }

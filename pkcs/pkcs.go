@@ -3,12 +3,12 @@
 // each program needs.
 //
 //	bag, err := pkcs.Read(data, password)                 // any file, by its content
-//	sets, findings, err := bag.Gather(ctx, pkcs.GatherOptions{Host: "portal.acme.example"})
-//	kept, err := sets[0].Write(dir, pkcs.WriteOptions{})  // root.pem, cert.pem, key.pem
+//	found, err := bag.Gather(ctx, pkcs.GatherOptions{})   // the leaf by the key, the chain by signature
+//	kept, err := found.Sets[0].Write(dir, pkcs.WriteOptions{}) // root.pem, cert.pem, key.pem
 //
 // [Bag.Gather] finds the leaf by the key and the chain by signature. A folder of
 // the three files is opened with [OpenSet] and judged with [Installed.Judge];
-// [JudgeServed] judges what a server sends. [EncodePFX] and [Convert] write other
+// [JudgeServed] judges what a server sends. [EncodePFX] and [Bag.Convert] write other
 // layouts.
 //
 // Keys and requests as such are package csr's. Serving is package portal's.

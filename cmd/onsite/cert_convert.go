@@ -159,7 +159,7 @@ func (a *app) convertToPFX(ctx context.Context, o *certConvertOptions, in *input
 		return nil, err
 	}
 	if len(password) == 0 {
-		if password, err = a.askSecret(ctx, o.outPassword, "the password of "+inputName(o.out), true); err != nil {
+		if password, err = a.askNewSecret(ctx, o.outPassword, "the password of "+inputName(o.out)); err != nil {
 			return nil, err
 		}
 	}

@@ -138,7 +138,11 @@ func (a *app) runGather(ctx context.Context, o *gatherOptions) (outcome, error) 
 		return outcome{}, err
 	}
 	write := pkcs.WriteOptions{KeyFormat: csr.KeyFormat(o.keyFormat), KeyPassword: keyPassword, Overwrite: o.force, Now: a.now}
-	bag, keepKey, err := a.gatherInputs(ctx, o)
+	in, err := a.newInputs(ctx, o.password)
+	if err != nil {
+		return outcome{}, err
+	}
+	bag, keepKey, err := o.read(ctx, in)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -153,7 +157,7 @@ func (a *app) runGather(ctx context.Context, o *gatherOptions) (outcome, error) 
 		if len(o.in) == 1 {
 			only = o.in[0]
 		}
-		return outcome{}, (&inputs{a: a, secret: o.password}).explain(bag, only, err)
+		return outcome{}, in.explain(bag, only, err)
 	}
 	out := outcome{Findings: append(asideFindings(bag), gathered.Findings...)}
 	if report.Failed(out.Findings) {
@@ -170,14 +174,10 @@ func (a *app) runGather(ctx context.Context, o *gatherOptions) (outcome, error) 
 	return out, nil
 }
 
-// gatherInputs reads what was named. What makes the work impossible anyway is
+// read reads what was named. What makes the work impossible anyway is
 // found before a person types a password for nothing. Where no key is among it,
 // the key.pem of the folder is: then keepKey is true, and it stays as it is.
-func (a *app) gatherInputs(ctx context.Context, o *gatherOptions) (bag *pkcs.Bag, keepKey bool, err error) {
-	in, err := a.newInputs(ctx, o.password)
-	if err != nil {
-		return nil, false, err
-	}
+func (o *gatherOptions) read(ctx context.Context, in *inputs) (bag *pkcs.Bag, keepKey bool, err error) {
 	in.ready = func() error {
 		if o.dryRun {
 			return nil

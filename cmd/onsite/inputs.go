@@ -116,7 +116,7 @@ func (in *inputs) open(ctx context.Context, path string, named bool) (*pkcs.Bag,
 			if err == nil {
 				return bag, nil // the key stays locked, and may not be needed
 			}
-			return nil, in.missing(inputName(path))
+			return nil, in.secret.missing("the password of " + inputName(path))
 		}
 		switch {
 		case askErr != nil:
@@ -180,16 +180,10 @@ func (in *inputs) explain(bag *pkcs.Bag, path string, err error) error {
 		switch {
 		case k.Err == nil:
 		case report.HasCode(k.Err, csr.CodeKeyPasswordRequired):
-			return in.missing(k.String())
+			return in.secret.missing("the password of " + k.String())
 		default:
 			return report.InFile(k.String(), k.Err)
 		}
 	}
 	return err
-}
-
-// missing is the error for the password of a file where nobody can be asked.
-func (in *inputs) missing(name string) error {
-	return report.Errorf(report.KindMissing, "value.missing", "see onsite help secrets",
-		"the password of %s is missing: give it with --%s-file or --%s-env", name, in.secret.name, in.secret.name)
 }

@@ -120,11 +120,8 @@ func (a *app) runPFXMake(ctx context.Context, o *pfxMakeOptions) (outcome, error
 		if err := checkFile(result.File, o.force); err != nil {
 			return outcome{Findings: findings}, err
 		}
-		if password, err = a.askSecret(ctx, o.password, "the password of the bundle", true); err != nil {
+		if password, err = a.askNewSecret(ctx, o.password, "the password of the bundle"); err != nil {
 			return outcome{Findings: findings}, err
-		}
-		if len(password) == 0 {
-			return outcome{Findings: findings}, report.Errorf(report.KindInput, "secret.format", "type one", "the password of the bundle is empty")
 		}
 	}
 	data, err := pkcs.EncodePFX(b, password)

@@ -105,10 +105,15 @@ func oneLine(data []byte) ([]byte, error) {
 func (a *app) askSecret(ctx context.Context, s secretFlags, label string, twice bool) ([]byte, error) {
 	p, err := a.prompter()
 	if err != nil {
-		return nil, report.Errorf(report.KindMissing, "value.missing", "see onsite help secrets",
-			"%s is missing: give it with --%s-file or --%s-env", label, s.name, s.name)
+		return nil, s.missing(label)
 	}
 	return p.Secret(ctx, Question{Flag: s.name + "-file", Label: capital(label)}, twice)
+}
+
+// missing is the error for a secret that nobody can be asked for.
+func (s secretFlags) missing(label string) error {
+	return report.Errorf(report.KindMissing, "value.missing", "see onsite help secrets",
+		"%s is missing: give it with --%s-file or --%s-env", label, s.name, s.name)
 }
 
 // askNewSecret asks for a password that is to protect something, until there is
