@@ -316,7 +316,7 @@ func TestCheckDial(t *testing.T) {
 		says string
 	}{
 		{"refused", nil, "portal.connect.refused", "nothing listens"},
-		{"refused on Windows", op(os.NewSyscallError("connectex", wsaRefused)), "portal.connect.refused", "nothing listens"},
+		{"refused on Windows", op(os.NewSyscallError("connectex", syscall.Errno(10061))), "portal.connect.refused", "nothing listens"},
 		{"no such name", op(&net.DNSError{Err: "no such host", Name: testName, IsNotFound: true}), "portal.name.unresolved", "no resolver"},
 		{"silent", func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
@@ -324,7 +324,7 @@ func TestCheckDial(t *testing.T) {
 		}, "portal.connect.timeout", "no answer to the connection within"},
 		{"timed out by the system", op(os.NewSyscallError("connect", syscall.ETIMEDOUT)), "portal.connect.timeout", "drops it"},
 		{"no route", op(os.NewSyscallError("connect", syscall.EHOSTUNREACH)), "portal.connect.unreachable", "no way"},
-		{"no network, on Windows", op(os.NewSyscallError("connectex", wsaNetUnreach)), "portal.connect.unreachable", "no way"},
+		{"no network, on Windows", op(os.NewSyscallError("connectex", syscall.Errno(10051))), "portal.connect.unreachable", "no way"},
 		{"own firewall", op(os.NewSyscallError("connect", syscall.EPERM)), "portal.connect.failed", syscall.EPERM.Error()},
 	} {
 		t.Run(test.name, func(t *testing.T) {

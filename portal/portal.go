@@ -142,11 +142,11 @@ func New(o Options) (*Server, []report.Finding, error) {
 
 func (s *Server) sane() error {
 	if s.o.HTTP == "" && s.o.HTTPS == "" {
-		return report.Errorf(report.KindUsage, "portal.address.wrong", "give an address to listen on: --https :4444, --http :8888 or both",
+		return report.Errorf(report.KindUsage, codeAddressWrong, "give an address to listen on: --https :4444, --http :8888 or both",
 			"there is no address to serve on")
 	}
 	if _, port, err := net.SplitHostPort(s.o.HTTP); err == nil && port != "0" && s.o.HTTP == s.o.HTTPS {
-		return report.Errorf(report.KindUsage, "portal.address.wrong", "give two ports, for example --http :8888 --https :4444",
+		return report.Errorf(report.KindUsage, codeAddressWrong, "give two ports, for example --http :8888 --https :4444",
 			"HTTP and HTTPS cannot share the address %s", s.o.HTTP)
 	}
 	if s.o.Host != "" && !pkcs.IsHost(s.o.Host) {
@@ -210,7 +210,7 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case err = <-broken:
-		err = report.Errorf(report.KindFailed, "portal.serve.failed", "start the portal again", "serve the portal: %w", err)
+		err = report.Errorf(report.KindFailed, codeServeFailed, "start the portal again", "serve the portal: %w", err)
 	}
 	stop()
 	for _, d := range doors {

@@ -347,14 +347,6 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestDenied(t *testing.T) {
-	t.Parallel()
-	e := listenError(":443", "443", &net.OpError{Op: "listen", Err: os.ErrPermission})
-	if e.Code != "portal.address.denied" || e.Kind != report.KindFailed {
-		t.Errorf("listenError(permission) = %+v, want portal.address.denied", e)
-	}
-}
-
 // Connections in every state end when the context does.
 func TestShutdown(t *testing.T) {
 	t.Parallel()

@@ -6,15 +6,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
+	"onsite/internal/sock"
 	"onsite/pkcs"
 	"onsite/report"
 )
@@ -198,34 +197,21 @@ func (v *visit) dialFailed(ctx context.Context, err error) error {
 			"make the DNS record, or mend the name; --connect ADDRESS checks the portal before the record is there"))
 		return nil
 	}
-	timeout, _ := errors.AsType[net.Error](err)
 	switch {
-	case isOne(err, syscall.ECONNREFUSED, wsaRefused):
+	case sock.Refused(err):
 		v.add(report.Fail("portal.connect.refused", target, "the connection was refused: the address is there, but nothing listens on port "+port+", or a firewall rejects it",
 			"start the portal; check the port, and that the forwarding leads to the right computer and port"))
-	case ctx.Err() != nil || timeout != nil && timeout.Timeout() || isOne(err, syscall.ETIMEDOUT, wsaTimedOut):
+	case ctx.Err() != nil || sock.TimedOut(err):
 		v.add(report.Fail("portal.connect.timeout", target, "no answer to the connection within "+v.patience(ctx, v.o.Timeout/2)+": something drops it on the way, or nobody has this address",
 			"check the address, the firewall of the computer (Windows asks once, and a No stays), the router's forwarding and the provider"))
-	case isOne(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaNetUnreach, wsaHostUnreach):
-		v.add(report.Fail("portal.connect.unreachable", target, "no way leads to this address ("+reason(err)+")",
+	case sock.Unreachable(err):
+		v.add(report.Fail("portal.connect.unreachable", target, "no way leads to this address ("+sock.Reason(err)+")",
 			"check this computer's network and gateway; if the address is of the local network, nobody has it now"))
 	default:
-		v.add(report.Fail("portal.connect.failed", target, "the connection could not be made: "+reason(err),
+		v.add(report.Fail("portal.connect.failed", target, "the connection could not be made: "+sock.Reason(err),
 			"check this computer's firewall and security software"))
 	}
 	return nil
-}
-
-// reason is the innermost error of a network operation: the addresses around it
-// are in the finding already.
-func reason(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		err = inner
-	}
 }
 
 // patience says how long was waited when ctx, or a shorter wait within, ended.
@@ -238,8 +224,7 @@ func (v *visit) patience(ctx context.Context, within time.Duration) string {
 
 // timedOut reports whether a wait for the server ended by the limit of time.
 func timedOut(ctx context.Context, err error) bool {
-	e, ok := errors.AsType[net.Error](err)
-	return ctx.Err() != nil || ok && e.Timeout()
+	return ctx.Err() != nil || sock.TimedOut(err)
 }
 
 // handshakeFailed says why there was no TLS connection.
@@ -258,17 +243,12 @@ func (v *visit) handshakeFailed(ctx context.Context, err error) report.Finding {
 			"check the port, and where the forwarding leads")
 	case strings.Contains(text, "protocol version"): // alert 70, or an answer in SSL 3.0
 		return tooOld(subject, "the server speaks no version from TLS 1.0 to TLS 1.3 that can be agreed on ("+text+")")
-	case hungUp(err):
+	case sock.HungUp(err):
 		return report.Fail("portal.tls.failed", subject, "the connection was closed in the TLS handshake, without a word",
 			"check that the server has a certificate for "+v.url.Hostname()+"; a firewall that looks into TLS, or a port that speaks no TLS, does the same")
 	}
 	return report.Fail("portal.tls.failed", subject, "the TLS handshake failed: "+text,
 		"check the server's certificate, key and list of ciphers; openssl s_client -connect "+subject+" shows more")
-}
-
-// hungUp reports whether the other end closed the connection.
-func hungUp(err error) bool {
-	return isOne(err, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, wsaReset)
 }
 
 // requestFailed says why there was no whole HTTP answer.
@@ -283,14 +263,14 @@ func (v *visit) requestFailed(ctx context.Context, a *answer, err error) report.
 	case timedOut(ctx, err):
 		return v.tooSlow(ctx, "connected, but the request was not answered")
 	case a != nil:
-		return report.Fail("portal.http.failed", subject, fmt.Sprintf("status %d, then the page was cut short: %s", a.status, reason(err)), remedy)
-	case hungUp(err) && v.url.Scheme == "http":
+		return report.Fail("portal.http.failed", subject, fmt.Sprintf("status %d, then the page was cut short: %s", a.status, sock.Reason(err)), remedy)
+	case sock.HungUp(err) && v.url.Scheme == "http":
 		return report.Fail("portal.http.failed", subject, "the connection was closed without an answer",
 			"if HTTPS is spoken on this port, open it as https://"+v.url.Host+"; else look into the server's log")
-	case hungUp(err):
+	case sock.HungUp(err):
 		return report.Fail("portal.http.failed", subject, "the connection was closed without an answer", remedy)
 	}
-	return report.Fail("portal.http.failed", subject, "the answer is not HTTP: "+shorten(reason(err)), remedy)
+	return report.Fail("portal.http.failed", subject, "the answer is not HTTP: "+shorten(sock.Reason(err)), remedy)
 }
 
 func (v *visit) tooSlow(ctx context.Context, detail string) report.Finding {
