@@ -22,7 +22,8 @@ func TestDecide(t *testing.T) {
 		want     report.Finding
 	}{
 		{
-			"first rule", report.Evidence{inside, {Name: "outside", Value: "same", How: "same key from A"}},
+			"first rule",
+			report.Evidence{inside, {Name: "outside", Value: "same", How: "same key from A"}},
 			report.Finding{Status: report.StatusPass, Code: "a", Subject: "door", Detail: "works: its key was seen; same key from A"},
 		},
 		{
@@ -31,11 +32,13 @@ func TestDecide(t *testing.T) {
 			report.Finding{Status: report.StatusFail, Code: "b", Subject: "door", Detail: "shut: its key was seen; A waited 5 s", Remedy: "forward it to 192.0.2.1"},
 		},
 		{
-			"a fact that nobody knows", report.Evidence{inside},
+			"a fact that nobody knows",
+			report.Evidence{inside},
 			report.Finding{Status: report.StatusUnknown, Code: "c", Subject: "door", Detail: "nobody looked: its key was seen", Remedy: "look"},
 		},
 		{
-			"a fact that could not be known, and why", report.Evidence{inside, {Name: "outside", How: "A is down"}},
+			"a fact that could not be known, and why",
+			report.Evidence{inside, {Name: "outside", How: "A is down"}},
 			report.Finding{Status: report.StatusUnknown, Code: "c", Subject: "door", Detail: "nobody looked: its key was seen; A is down", Remedy: "look"},
 		},
 		{
