@@ -74,6 +74,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRRenewCmd(a), newCSRShowCmd(a)),
 		newGroup("pfx", "Split and make PFX bundles", newPFXSplitCmd(a), newPFXMakeCmd(a)),
 		newGroup("portal", "Serve and check the web portal", newPortalServeCmd(a), newPortalCheckCmd(a)),
+		newGroup("reflector", "Serve a way to see a site from outside", newReflectorServeCmd(a)),
 		newDemoCmd(a), newExplainCmd(a), newVersionCmd(a),
 	)
 	root.AddCommand(helpTopics()...)

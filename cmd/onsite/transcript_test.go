@@ -155,6 +155,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		portalServeResult{},
 		portal.Result{},
 		portal.Seen{},
+		reflectorServeResult{},
 		site.Demo{},
 		report.Page{},
 		versionResult{},

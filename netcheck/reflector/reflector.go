@@ -62,9 +62,9 @@ type Options struct {
 	// Metrics is the address of /metrics; "" for none. Without a host it is
 	// loopback.
 	Metrics string
-	// SessionsPerHour is what one address (IPv6: one /56) may ask for; 0: 30.
+	// SessionsPerHour is what one address (IPv6: one /56) may ask for; 0: the default.
 	SessionsPerHour int
-	// Pipes is how many connections may be open at once, of all together; 0: 64.
+	// Pipes is how many connections may be open at once, of all together; 0: the default.
 	Pipes int
 
 	Log *slog.Logger     // sessions, pipes and refusals, without addresses; nil: dropped
@@ -104,12 +104,13 @@ var defaultLimits = limits{
 	conns: 1024, connsPerAddr: 16, sessions: 4096, addrs: 16384, pipesPerSession: 32, portsPerSession: 6,
 }
 
+// Defaults of the options.
 const (
-	maxHeader = 8 << 10
-
-	defaultSessionsPerHour = 30
-	defaultPipes           = 64
+	DefaultSessionsPerHour = 30
+	DefaultPipes           = 64
 )
+
+const maxHeader = 8 << 10
 
 const (
 	codeAddressWrong  = "reflector.address.wrong"
@@ -161,6 +162,10 @@ func newServer(o Options, l limits) (*Server, []report.Finding, error) {
 			return nil, findings, err
 		}
 	}
+	if s.exposed() {
+		findings = append(findings, report.Warn("reflector.plain", s.Addr(), "HTTP is served to other computers, without encryption: tokens and what is tested can be read on the way",
+			"give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy with TLS and name it with --trusted-proxy"))
+	}
 	if s.metrics, err = sock.Listen(loopbackByDefault(s.o.Metrics), listenCodes); err != nil {
 		s.listener.Close()
 		return nil, findings, err
@@ -174,8 +179,8 @@ func (s *Server) fill() error {
 	if o.Listen == "" && o.Listener == nil {
 		return report.Errorf(report.KindUsage, codeAddressWrong, "give host:port or :port, for example :8080", "there is no address to serve on")
 	}
-	o.SessionsPerHour = cmp.Or(max(o.SessionsPerHour, 0), defaultSessionsPerHour)
-	o.Pipes = cmp.Or(max(o.Pipes, 0), defaultPipes)
+	o.SessionsPerHour = cmp.Or(max(o.SessionsPerHour, 0), DefaultSessionsPerHour)
+	o.Pipes = cmp.Or(max(o.Pipes, 0), DefaultPipes)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -222,6 +227,11 @@ func (s *Server) open() ([]report.Finding, error) {
 	}
 	s.cert, err = watch(s.o.Now, s.journal.kept, func() (*tls.Certificate, error) { return readPair(s.o.CertFile, s.o.KeyFile) }, s.o.CertFile, s.o.KeyFile)
 	return findings, err
+}
+
+// exposed reports whether others than a proxy can reach it without encryption.
+func (s *Server) exposed() bool {
+	return s.cert == nil && len(s.o.Proxies) == 0 && !addrOf(s.listener.Addr()).Addr().IsLoopback()
 }
 
 // Addr is the address that is served, as host:port with the real port.
