@@ -61,6 +61,18 @@ func checkDialFrom(addrs []netip.Addr) error {
 	return nil
 }
 
+// checkProxies refuses to believe half the internet: whoever is believed can have
+// any address connected to.
+func checkProxies(proxies []netip.Prefix) error {
+	for _, p := range proxies {
+		if !p.IsValid() || p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16 {
+			return report.Errorf(report.KindRefused, codeAddressWrong, "name the proxy's own address, or the network that holds nothing but proxies",
+				"%s is too many addresses to trust: each of them could say for whom it asks", p)
+		}
+	}
+	return nil
+}
+
 // Why an address is not connected to.
 var (
 	errNotGlobal = errors.New("it is not an address of the public internet")

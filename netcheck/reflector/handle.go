@@ -228,7 +228,7 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) *refusal {
 	if ok, after := s.rates.sessions.take(group(peer.Addr()), s.o.Now()); !ok {
 		return refuse(http.StatusTooManyRequests, whyRate, "too many sessions for this address").later(after)
 	}
-	token, expires, err := s.begin(peer.Addr())
+	token, expires, err := s.begin(name, peer.Addr())
 	if err != nil {
 		return refuse(http.StatusServiceUnavailable, whyFull, err.Error()).later(time.Minute)
 	}

@@ -45,9 +45,15 @@ func (j *journal) session(operator string, addr netip.Addr) {
 	j.log.Info("session", "operator", operator, "address", j.hash(addr))
 }
 
-func (j *journal) pipe(to netip.AddrPort, outcome string, dial time.Duration, t traffic) {
-	j.log.Info("pipe", "address", j.hash(to.Addr()), "port", to.Port(), "outcome", outcome, "dial_ms", dial.Milliseconds(),
-		"up", t.up, "down", t.down, "ms", t.took.Milliseconds())
+// failed is a connection that the site did not take.
+func (j *journal) failed(operator string, to netip.AddrPort, outcome string, dial time.Duration) {
+	j.log.Info("pipe", "operator", operator, "address", j.hash(to.Addr()), "port", to.Port(), "outcome", outcome, "dial_ms", dial.Milliseconds())
+}
+
+// carried is a pipe that has ended.
+func (j *journal) carried(operator string, to netip.AddrPort, dial time.Duration, t traffic) {
+	j.log.Info("pipe", "operator", operator, "address", j.hash(to.Addr()), "port", to.Port(), "outcome", connected, "dial_ms", dial.Milliseconds(),
+		"bytes_up", t.up, "bytes_down", t.down, "ms", t.took.Milliseconds())
 }
 
 // refused writes a refusal, unless there are too many of them: then it counts.

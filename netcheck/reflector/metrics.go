@@ -22,8 +22,23 @@ type counters struct {
 	gate      *gate
 }
 
+// begin sets those series to 0 from which rates are made.
+func (c *counters) begin() {
+	c.series = map[string]int64{}
+	for _, outcome := range []string{connected, Refused, Timeout, Unreachable} {
+		c.series[seriesName("pipes_total", "outcome", outcome)] = 0
+	}
+}
+
 // add counts one; labels are names and values by turns.
 func (c *counters) add(name string, labels ...string) {
+	series := seriesName(name, labels...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.series[series]++
+}
+
+func seriesName(name string, labels ...string) string {
 	var b strings.Builder
 	for i := 0; i+1 < len(labels); i += 2 {
 		if i > 0 {
@@ -31,9 +46,7 @@ func (c *counters) add(name string, labels ...string) {
 		}
 		fmt.Fprintf(&b, "%s=%q", labels[i], labels[i+1])
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.series[name+"{"+b.String()+"}"]++
+	return name + "{" + b.String() + "}"
 }
 
 func (c *counters) dialled(took time.Duration) {

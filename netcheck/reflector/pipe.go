@@ -22,6 +22,9 @@ const (
 	Unreachable = "unreachable" // a router on the way answered that it cannot be reached
 )
 
+// connected is the other outcome, in numbers and logs.
+const connected = "connected"
+
 // pipe connects back to who asks, then carries bytes both ways.
 func (s *Server) pipe(w http.ResponseWriter, r *http.Request) *refusal {
 	peer, refused := s.known(r)
@@ -37,7 +40,8 @@ func (s *Server) pipe(w http.ResponseWriter, r *http.Request) *refusal {
 	if err != nil {
 		return refuse(http.StatusBadRequest, whyRequest, err.Error())
 	}
-	if refused := s.permit(peer.Addr(), port, token); refused != nil {
+	operator, refused := s.permit(peer.Addr(), port, token)
+	if refused != nil {
 		return refused
 	}
 	end, err := s.turns.wait(r.Context(), group(peer.Addr()), s.limits.turn)
@@ -51,31 +55,32 @@ func (s *Server) pipe(w http.ResponseWriter, r *http.Request) *refusal {
 	default:
 		return refuse(http.StatusServiceUnavailable, whyFull, "as many connections are open as may be").later(s.limits.pipe)
 	}
-	return s.connect(w, r, netip.AddrPortFrom(peer.Addr(), uint16(port))) //nolint:gosec // G115: pipeRequest parsed 16 bits
+	return s.connect(w, r, operator, netip.AddrPortFrom(peer.Addr(), uint16(port))) //nolint:gosec // G115: pipeRequest parsed 16 bits
 }
 
 // permit is every check before a connection, the cheap ones first.
-func (s *Server) permit(addr netip.Addr, port int, token string) *refusal {
+func (s *Server) permit(addr netip.Addr, port int, token string) (operator string, refused *refusal) {
 	if !slices.Contains(s.o.Ports, port) {
-		return refuse(http.StatusForbidden, whyPort, fmt.Sprintf("this reflector does not connect to port %d", port))
+		return "", refuse(http.StatusForbidden, whyPort, fmt.Sprintf("this reflector does not connect to port %d", port))
 	}
 	if _, err := s.verify(token); err != nil {
-		return refuse(http.StatusForbidden, whySession, err.Error())
+		return "", refuse(http.StatusForbidden, whySession, err.Error())
 	}
 	if err := s.mayDial(addr); err != nil {
-		return notDialled(err)
+		return "", notDialled(err)
 	}
-	switch err := s.use(token, addr, port); {
+	operator, err := s.use(token, addr, port)
+	switch {
 	case errors.Is(err, errForeign):
-		return refuse(http.StatusForbidden, whyForeign, err.Error())
+		return "", refuse(http.StatusForbidden, whyForeign, err.Error())
 	case err != nil:
-		return refuse(http.StatusForbidden, whySession, err.Error())
+		return "", refuse(http.StatusForbidden, whySession, err.Error())
 	}
-	return nil
+	return operator, nil
 }
 
 // connect dials the site and answers how that went.
-func (s *Server) connect(w http.ResponseWriter, r *http.Request, to netip.AddrPort) *refusal {
+func (s *Server) connect(w http.ResponseWriter, r *http.Request, operator string, to netip.AddrPort) *refusal {
 	ctx, cancel := context.WithTimeout(r.Context(), s.limits.dial)
 	defer cancel()
 	start := time.Now()
@@ -88,12 +93,12 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, to netip.AddrPo
 			return refuse(http.StatusServiceUnavailable, whyInternal, "the connection could not be tried").later(time.Minute)
 		}
 		s.count.add("pipes_total", "outcome", outcome)
-		s.journal.pipe(to, outcome, took, traffic{})
+		s.journal.failed(operator, to, outcome, took)
 		writeJSON(w, http.StatusBadGateway, dialJSON{Dial: outcome, MS: took.Milliseconds()})
 		return nil
 	}
 	defer site.Close()
-	s.count.add("pipes_total", "outcome", "connected")
+	s.count.add("pipes_total", "outcome", connected)
 	s.count.dialled(took)
 	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -105,7 +110,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, to netip.AddrPo
 	c := carrier{client: client, early: buffered.Reader, site: site, limits: s.limits}
 	t := c.carry(r.Context(), head)
 	s.count.carried(t)
-	s.journal.pipe(to, "connected", took, t)
+	s.journal.carried(operator, to, took, t)
 	return nil
 }
 

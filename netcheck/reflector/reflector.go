@@ -196,6 +196,9 @@ func (s *Server) fill() error {
 	if err := checkDialFrom(o.DialFrom); err != nil {
 		return err
 	}
+	if err := checkProxies(o.Proxies); err != nil {
+		return err
+	}
 	s.dial = s.dialDirect
 	if o.DialContext != nil {
 		s.dial = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
@@ -205,7 +208,7 @@ func (s *Server) fill() error {
 	rand.Read(s.key[:])
 	s.pipes = make(chan struct{}, o.Pipes)
 	s.journal = journal{log: o.Log, key: s.key[:], now: o.Now}
-	s.count = counters{series: map[string]int64{}}
+	s.count.begin()
 	s.rates = newRates(s.limits.addrs, o.SessionsPerHour)
 	s.sessions = sessions{most: s.limits.sessions, open: map[nonce]*session{}}
 	s.turns = turns{lines: map[netip.Prefix]*line{}}

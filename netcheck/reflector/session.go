@@ -77,50 +77,54 @@ func (s *Server) verify(text string) (ticket, error) {
 }
 
 // begin opens a session for an address and returns its token.
-func (s *Server) begin(addr netip.Addr) (token string, expires time.Time, err error) {
+func (s *Server) begin(operator string, addr netip.Addr) (token string, expires time.Time, err error) {
 	now := s.o.Now()
 	expires = now.Add(s.limits.session).Truncate(time.Second)
 	t := ticket{expires: expires.Unix(), addr: addr.As16()}
 	rand.Read(t.nonce[:])
-	if !s.sessions.add(t.nonce, &session{expires: t.expires}, now) {
+	if !s.sessions.add(t.nonce, &session{operator: operator, expires: t.expires}, now) {
 		return "", time.Time{}, errSessions
 	}
 	return s.sign(t), expires, nil
 }
 
-// use takes one connection to a port out of what the session of a token has.
-func (s *Server) use(token string, addr netip.Addr, port int) error {
+// use takes one connection to a port out of what the session of a token has, and
+// returns whose session it is.
+func (s *Server) use(token string, addr netip.Addr, port int) (operator string, err error) {
 	t, err := s.verify(token)
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case s.o.Now().Unix() >= t.expires:
-		return errExpired
+		return "", errExpired
 	case t.addr != addr.As16():
-		return errForeign
+		return "", errForeign
 	}
 	return s.sessions.use(t.nonce, port, s.limits)
 }
 
 // session is what one token may still do.
 type session struct {
-	expires int64
-	pipes   int
-	ports   []int
+	operator string
+	expires  int64
+	pipes    int
+	ports    []int
 }
 
 // sessions remembers what each session has used. There is a bound to it: when it
 // is full of sessions that have not ended, no more begin.
 type sessions struct {
-	most int
-	mu   sync.Mutex
-	open map[nonce]*session
+	most  int
+	mu    sync.Mutex
+	open  map[nonce]*session
+	sweep time.Time // when those that have ended are next thrown out
 }
 
 func (l *sessions) add(n nonce, one *session, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.open) >= l.most {
+	if len(l.open) >= l.most || !now.Before(l.sweep) {
+		l.sweep = now.Add(time.Minute)
 		for old, s := range l.open {
 			if now.Unix() >= s.expires {
 				delete(l.open, old)
@@ -134,23 +138,23 @@ func (l *sessions) add(n nonce, one *session, now time.Time) bool {
 	return true
 }
 
-func (l *sessions) use(n nonce, port int, limits limits) error {
+func (l *sessions) use(n nonce, port int, limits limits) (operator string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.open[n]
 	switch {
 	case s == nil: // ended, and forgotten
-		return errExpired
+		return "", errExpired
 	case s.pipes >= limits.pipesPerSession:
-		return errSpent
+		return "", errSpent
 	case !slices.Contains(s.ports, port):
 		if len(s.ports) >= limits.portsPerSession {
-			return errSpent
+			return "", errSpent
 		}
 		s.ports = append(s.ports, port)
 	}
 	s.pipes++
-	return nil
+	return s.operator, nil
 }
 
 func (l *sessions) len() int {
