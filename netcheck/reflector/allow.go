@@ -133,6 +133,7 @@ func ownNetworks() ([]netip.Prefix, error) {
 // dialDirect connects to the site. Its last check is made by the system call
 // that connects, on the address that it is given.
 func (s *Server) dialDirect(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	network := "tcp6"
 	if to.Addr().Is4() {
 		network = "tcp4"

@@ -304,8 +304,10 @@ func (s *Server) server(ctx context.Context, handler http.Handler) *http.Server 
 		WriteTimeout:   s.limits.turn + s.limits.dial + s.limits.header,
 		IdleTimeout:    s.limits.idle,
 		MaxHeaderBytes: maxHeader,
-		BaseContext:    func(net.Listener) context.Context { return ctx },
-		ErrorLog:       log.New(io.Discard, "", 0), // what strangers send is nothing to report
+		// OPTIONS * is refused like anything else that is not served.
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ErrorLog:                     log.New(io.Discard, "", 0), // what strangers send is nothing to report
 	}
 	if s.cert != nil {
 		server.TLSConfig = &tls.Config{
