@@ -96,9 +96,6 @@ func (g *gate) closeSilent() {
 
 // state is how many connections are open, and how many were turned away.
 func (g *gate) state() (open int, turned int64) {
-	if g == nil {
-		return 0, 0
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.open), g.turned

@@ -19,7 +19,6 @@ type counters struct {
 	dialTime  time.Duration
 	dialCount int64
 	up, down  int64
-	gate      *gate
 }
 
 // begin sets those series to 0 from which rates are made.
@@ -71,7 +70,7 @@ const (
 // metricsText writes all numbers in the text format of Prometheus, version 0.0.4.
 func (s *Server) metricsText() string {
 	c := &s.count
-	open, turned := c.gate.state()
+	open, turned := s.gate.state()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b strings.Builder

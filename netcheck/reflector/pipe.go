@@ -107,7 +107,10 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, operator string
 	defer client.Close()
 	head := fmt.Sprintf("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\nX-Source: %s\r\nX-Dial-Ms: %d\r\n\r\n",
 		upgrade, addrOf(site.LocalAddr()), took.Milliseconds())
-	c := carrier{client: client, early: buffered.Reader, site: site, limits: s.limits}
+	// What came behind the request, then the connection itself: an end of it that
+	// http.Server's reader saw would end the request, and the pipe before its time.
+	early := io.MultiReader(io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered())), client)
+	c := carrier{client: client, early: early, site: site, limits: s.limits}
 	t := c.carry(r.Context(), head)
 	s.count.carried(t)
 	s.journal.carried(operator, to, took, t)
@@ -139,7 +142,7 @@ type traffic struct {
 // carrier carries bytes between a client and a site.
 type carrier struct {
 	client net.Conn
-	early  io.Reader // what the client sent already, then the rest
+	early  io.Reader // what the client has sent already, then what it sends
 	site   net.Conn
 	limits limits
 }
@@ -174,19 +177,20 @@ func (c *carrier) carry(ctx context.Context, head string) traffic {
 	})
 	ways.Go(func() {
 		t.down = c.way(c.client, c.site, func(done int64) int64 {
+			select {
+			case <-spoken:
+				return c.limits.bytes - done
+			default:
+			}
 			if done < c.limits.banner {
-				select {
-				case <-spoken:
-				default:
-					return c.limits.banner - done
-				}
+				return c.limits.banner - done
 			}
 			select {
 			case <-spoken:
+				return c.limits.bytes - done
 			case <-over:
 				return 0
 			}
-			return c.limits.bytes - done
 		})
 	})
 	ways.Wait()

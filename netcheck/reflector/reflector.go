@@ -126,6 +126,7 @@ type Server struct {
 	o        Options
 	limits   limits
 	listener net.Listener
+	gate     *gate        // before listener
 	metrics  net.Listener // nil: off
 	cert     *watched[*tls.Certificate]
 	tokens   *watched[operators]
@@ -166,6 +167,7 @@ func newServer(o Options, l limits) (*Server, []report.Finding, error) {
 		findings = append(findings, report.Warn("reflector.plain", s.Addr(), "HTTP is served to other computers, without encryption: tokens and what is tested can be read on the way",
 			"give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy with TLS and name it with --trusted-proxy"))
 	}
+	s.gate = newGate(s.listener, s.limits.conns, s.limits.connsPerAddr, s.trusted)
 	if s.metrics, err = sock.Listen(loopbackByDefault(s.o.Metrics), listenCodes); err != nil {
 		s.listener.Close()
 		return nil, findings, err
@@ -260,17 +262,15 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	broken := make(chan error, 2)
 	var work sync.WaitGroup
-	door := newGate(s.listener, s.limits.conns, s.limits.connsPerAddr, s.trusted)
 	server := s.server(ctx, http.HandlerFunc(s.handle))
 	work.Go(func() {
 		if s.cert != nil {
-			broken <- server.ServeTLS(door, "", "")
+			broken <- server.ServeTLS(s.gate, "", "")
 		} else {
-			broken <- server.Serve(door)
+			broken <- server.Serve(s.gate)
 		}
 	})
-	doors, servers := []*gate{door}, []*http.Server{server}
-	s.count.gate = door
+	doors, servers := []*gate{s.gate}, []*http.Server{server}
 	if s.metrics != nil {
 		door, server := newGate(s.metrics, metricsConns, metricsConns, nil), s.server(ctx, http.HandlerFunc(s.showMetrics))
 		server.TLSConfig = nil
