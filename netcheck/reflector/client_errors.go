@@ -166,7 +166,8 @@ func (c *Client) stranger(a *answer) error {
 		if to, err := url.Parse(a.header.Get("Location")); err == nil && to.Host != "" && to.User == nil {
 			where = ", to " + to.Scheme + "://" + firstLine(to.Host)
 		}
-		return c.notOne(fmt.Sprintf("it answers with a redirect%s, which is not followed: the token goes nowhere else", where))
+		return report.Errorf(report.KindFailed, "reflector.not-one", "if that is the reflector's right address, give it as the URL",
+			"there is no reflector at %s: it answers with a redirect%s, which is not followed, so that the token goes nowhere else", c.name(), where)
 	case a.status == http.StatusBadRequest && bytes.Contains(a.body, []byte("HTTPS")):
 		return c.notOne("HTTPS is spoken on this port: begin the URL with https://")
 	case a.status == http.StatusBadGateway, a.status == http.StatusServiceUnavailable, a.status == http.StatusGatewayTimeout:
