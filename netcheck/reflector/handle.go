@@ -264,7 +264,7 @@ func notDialled(err error) *refusal {
 func pipeRequest(query string) (port int, token string, err error) {
 	wrong := errors.New("a pipe takes port and token, once each, and nothing else: its destination is the address that asks")
 	values, err := url.ParseQuery(query)
-	if err != nil || len(values) != 2 || len(values["port"]) != 1 || len(values["token"]) != 1 {
+	if err != nil || len(values) != 2 || len(values["port"]) != 1 || len(values["token"]) != 1 || values["token"][0] == "" {
 		return 0, "", wrong
 	}
 	text := values["port"][0]
