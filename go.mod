@@ -1,6 +1,6 @@
 module onsite
 
-go 1.26.0
+go 1.26.2
 
 require (
 	github.com/AlecAivazis/survey/v2 v2.3.7
@@ -26,6 +26,7 @@ require (
 )
 
 require (
+	github.com/jackpal/gateway v1.2.0 // indirect
 	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect

@@ -6,15 +6,8 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"slices"
-	"syscall"
-)
 
-// Windows' own numbers: there, syscall's constants are made up and never come.
-const (
-	wsaNetUnreach  = syscall.Errno(10051)
-	wsaRefused     = syscall.Errno(10061)
-	wsaHostUnreach = syscall.Errno(10065)
+	"onsite/internal/sock"
 )
 
 // plain says in a technician's words why there is no answer.
@@ -28,13 +21,12 @@ func plain(err error) string {
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "its certificate is not trusted: something on the way answers in its place (" + e.Err.Error() + ")"
 	}
-	timeout, _ := errors.AsType[net.Error](err)
 	switch {
-	case errors.Is(err, errNoAnswer), errors.Is(err, context.DeadlineExceeded), timeout != nil && timeout.Timeout():
+	case errors.Is(err, errNoAnswer), sock.TimedOut(err):
 		return errNoAnswer.Error()
-	case isOne(err, syscall.ECONNREFUSED, wsaRefused):
+	case sock.Refused(err):
 		return "the connection is refused"
-	case isOne(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaNetUnreach, wsaHostUnreach):
+	case sock.Unreachable(err):
 		return "no way leads there"
 	case errors.Is(err, context.Canceled):
 		return "stopped"
@@ -43,8 +35,4 @@ func plain(err error) string {
 		err = e.Err
 	}
 	return err.Error()
-}
-
-func isOne(err error, targets ...error) bool {
-	return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
 }

@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"onsite/internal/special"
 	"onsite/report"
 )
 
@@ -66,8 +65,9 @@ type PublicAddress struct {
 	Observations []report.Observation
 	// Answered reports whether anybody gave a usable answer.
 	Answered bool
-	// several reports whether more than one address was confirmed.
-	several bool
+	// several reports whether more than one address has several witnesses, and
+	// heard whether anybody answered in any way.
+	several, heard bool
 }
 
 // Public asks several services, over HTTPS and by STUN and in both families,
@@ -91,7 +91,7 @@ func Public(ctx context.Context, o PublicOptions) PublicAddress {
 	wg.Wait()
 	public := parts[0]
 	for _, six := range parts[1:] {
-		public.Addr6, public.Answered = six.Addr, public.Answered || six.Answered
+		public.Addr6, public.Answered, public.heard = six.Addr, public.Answered || six.Answered, public.heard || six.heard
 		public.Findings = append(public.Findings, six.Findings...)
 		public.Observations = append(public.Observations, six.Observations...)
 	}
@@ -111,7 +111,7 @@ func (o PublicOptions) withDefaults() PublicOptions {
 		o.DialContext = new(net.Dialer).DialContext
 	}
 	if o.HasIPv6 == nil {
-		o.HasIPv6 = func() bool { return special.Global(towards(netip.MustParseAddr("2620:4f:8000::1"))) }
+		o.HasIPv6 = hasIPv6
 	}
 	if o.Now == nil {
 		o.Now = time.Now

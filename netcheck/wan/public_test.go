@@ -131,7 +131,7 @@ func TestPublic(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := (&world{https: tt.https, stun: tt.stun}).open(t)
+			w := (&internet{https: tt.https, stun: tt.stun}).open(t)
 			p := Public(t.Context(), w.options())
 			addr := ""
 			if p.Addr.IsValid() {
@@ -161,7 +161,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 
 func TestPublicUntrusted(t *testing.T) {
 	t.Parallel()
-	w := (&world{https: echoes{"a": says(site), "b": says(site)}}).open(t)
+	w := (&internet{https: echoes{"a": says(site), "b": says(site)}}).open(t)
 	o := w.options()
 	o.Roots = nil
 	p := Public(t.Context(), o)
@@ -174,7 +174,7 @@ func TestPublicUntrusted(t *testing.T) {
 // and one that could still change the outcome is waited for.
 func TestPublicDoesNotWait(t *testing.T) {
 	t.Parallel()
-	w := (&world{
+	w := (&internet{
 		https: echoes{"a": says(site), "b": says(site), "c": says(site), "d": hangs},
 		stun:  stuns{"s": stunSays(site + ":1")},
 	}).open(t)
@@ -189,7 +189,7 @@ func TestPublicDoesNotWait(t *testing.T) {
 		t.Errorf("nobody was given up: %+v", p.Observations)
 	}
 
-	w = (&world{https: echoes{"a": says(site), "b": says(site), "c": hangs, "d": hangs}}).open(t)
+	w = (&internet{https: echoes{"a": says(site), "b": says(site), "c": hangs, "d": hangs}}).open(t)
 	o = w.options()
 	o.Timeout = 300 * time.Millisecond
 	if p := Public(t.Context(), o); !p.Addr.IsValid() || !strings.Contains(p.Observations[2].Error+p.Observations[3].Error, errNoAnswer.Error()) {
@@ -201,7 +201,7 @@ func TestPublicLostDatagram(t *testing.T) {
 	t.Parallel()
 	asked := 0
 	answer := stunSays(site + ":1")
-	w := (&world{https: echoes{"a": says(site)}, stun: stuns{"s": func(request []byte, from netip.AddrPort) [][]byte {
+	w := (&internet{https: echoes{"a": says(site)}, stun: stuns{"s": func(request []byte, from netip.AddrPort) [][]byte {
 		if asked++; asked == 1 {
 			return nil
 		}
@@ -214,7 +214,7 @@ func TestPublicLostDatagram(t *testing.T) {
 
 func TestPublicCancelled(t *testing.T) {
 	t.Parallel()
-	w := (&world{https: echoes{"a": hangs, "b": hangs}, stun: stuns{"s": stunSilent}}).open(t)
+	w := (&internet{https: echoes{"a": hangs, "b": hangs}, stun: stuns{"s": stunSilent}}).open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	o := w.options()
 	o.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -232,7 +232,7 @@ func TestPublicCancelled(t *testing.T) {
 func TestPublicIPv6(t *testing.T) {
 	t.Parallel()
 	const six = "2a00:1450::1"
-	w := (&world{https: echoes{"a": says(site), "b": says(site), "c": says(six), "d": says(six)}}).open(t)
+	w := (&internet{https: echoes{"a": says(site), "b": says(site), "c": says(six), "d": says(six)}}).open(t)
 	o := w.options()
 	o.HasIPv6 = func() bool { return true }
 	only := map[string]string{"a": "tcp4", "b": "tcp4", "c": "tcp6", "d": "tcp6"}

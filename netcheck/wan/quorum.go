@@ -3,10 +3,12 @@ package wan
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"onsite/internal/sock"
 	"onsite/internal/special"
 	"onsite/report"
 )
@@ -70,6 +72,7 @@ func judge(family string, list []witness) PublicAddress {
 	p := PublicAddress{}
 	for _, w := range list {
 		p.Observations = append(p.Observations, w.observe(family))
+		p.heard = p.heard || w.heard()
 	}
 	subject := "public IPv" + family + " address"
 	all := count(list)
@@ -112,6 +115,12 @@ func judge(family string, list []witness) PublicAddress {
 		}
 	}
 	return p
+}
+
+// heard reports whether the service, or somebody in its place, answered.
+func (w witness) heard() bool {
+	_, unresolved := errors.AsType[*net.DNSError](w.err)
+	return !unresolved && !errors.Is(w.err, errNoAnswer) && !errors.Is(w.err, errSettled) && !sock.TimedOut(w.err) && !sock.Unreachable(w.err)
 }
 
 // remarks are about answers that are no votes.

@@ -21,9 +21,9 @@ import (
 	"time"
 )
 
-// world is a small Internet on loopback: names lead to handlers and STUN
+// internet is a small Internet on loopback: names lead to handlers and STUN
 // servers, and whatever else is dialled is refused.
-type world struct {
+type internet struct {
 	https map[string]http.HandlerFunc
 	stun  map[string]func(request []byte, from netip.AddrPort) [][]byte
 	roots *x509.CertPool
@@ -32,7 +32,7 @@ type world struct {
 }
 
 // open starts the servers. They end with the test.
-func (w *world) open(t *testing.T) *world {
+func (w *internet) open(t *testing.T) *internet {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,7 +65,7 @@ func (w *world) open(t *testing.T) *world {
 	return w
 }
 
-func (w *world) serveSTUN(t *testing.T, answer func([]byte, netip.AddrPort) [][]byte) string {
+func (w *internet) serveSTUN(t *testing.T, answer func([]byte, netip.AddrPort) [][]byte) string {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -88,7 +88,7 @@ func (w *world) serveSTUN(t *testing.T, answer func([]byte, netip.AddrPort) [][]
 	return conn.LocalAddr().String()
 }
 
-func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (w *internet) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -103,8 +103,8 @@ func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return new(net.Dialer).DialContext(ctx, network[:3], to)
 }
 
-// options asks everybody in the world.
-func (w *world) options() PublicOptions {
+// options asks everybody in the internet.
+func (w *internet) options() PublicOptions {
 	o := PublicOptions{
 		Echoes: []string{}, STUN: []string{}, Roots: w.roots, DialContext: w.dial,
 		HasIPv6: func() bool { return false }, Timeout: 20 * time.Second,

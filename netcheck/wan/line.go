@@ -1,0 +1,151 @@
+package wan
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"onsite/report"
+)
+
+// AddressKind says whether a public address stays, as far as can be told.
+type AddressKind string
+
+// The kinds. One visit never proves that an address is static.
+const (
+	AddressUnknown         AddressKind = "unknown"
+	AddressDynamic         AddressKind = "dynamic" // it has changed
+	AddressProbablyDynamic AddressKind = "probably-dynamic"
+	AddressProbablyStatic  AddressKind = "probably-static"
+)
+
+// Visit is what one run saw of a line, to be compared with later ones.
+type Visit struct {
+	Router  string     `json:"router"` // the router's hardware address
+	Address netip.Addr `json:"address"`
+	Time    time.Time  `json:"time"`
+}
+
+// kindTable is the verdict about the address. Its facts:
+//
+//	changed  it was another one at an earlier run: yes
+//	name     what the reverse name looks like: static, dynamic, numbered
+//	ppp      the line is dialled: yes
+var kindTable = report.Table{
+	{When{"changed": "yes"}, report.StatusWarn, "wan.address.changed",
+		"the public address is dynamic", "use a dynamic DNS name, and never a plain A record: onsite dns update keeps it right"},
+	{When{"name": "dynamic"}, report.StatusPass, "wan.address.dynamic",
+		"the address is probably dynamic: use a dynamic DNS name unless the contract says that it is fixed", ""},
+	{When{"name": "static"}, report.StatusPass, "wan.address.static",
+		"the address is probably static: make sure that the contract says so; until then, treat it as dynamic", ""},
+	{When{"name": "numbered|?", "ppp": "yes"}, report.StatusPass, "wan.address.dynamic",
+		"the address is probably dynamic: use a dynamic DNS name unless the contract says that it is fixed", ""},
+	{When{"name": "numbered"}, report.StatusPass, "wan.address.unknown",
+		"nothing shows whether the address is static: treat it as dynamic, and look into the contract", ""},
+	{nil, report.StatusPass, "wan.address.unknown",
+		"nothing shows whether the address is static: treat it as dynamic, and look into the contract", ""},
+}
+
+var addressWords = map[string]AddressKind{
+	"wan.address.changed": AddressDynamic, "wan.address.dynamic": AddressProbablyDynamic,
+	"wan.address.static": AddressProbablyStatic, "wan.address.unknown": AddressUnknown,
+}
+
+// The words that providers put into reverse names.
+var (
+	staticWords  = regexp.MustCompile(`(^|[^a-z])(static|statics?ip|sta|fixed|fix|business|biz|dedicated|corporate|leased)([^a-z]|$)|static`)
+	dynamicWords = regexp.MustCompile(`(^|[^a-z])(dyn|dynip|pool|dhcp|ppp|pppoe|dial|dialin|dialup|cable|customers?|cust|client|home|res|residential|broadband|bb|mobile|lte|user)([^a-z]|$)|dynamic|[av]?dsl`)
+)
+
+// readName judges a reverse name: "static", "dynamic", "numbered" for one that
+// repeats the address and says no more, or "".
+func readName(name string, addr netip.Addr) string {
+	name = strings.ToLower(name)
+	switch static, dynamic := staticWords.MatchString(name), dynamicWords.MatchString(name); {
+	case static && dynamic && strings.Contains(name, "static"): // static.dsl.example
+		return "static"
+	case static && dynamic:
+		return ""
+	case static:
+		return "static"
+	case dynamic:
+		return "dynamic"
+	}
+	if addr.Is4() {
+		parts := addr.As4()
+		all := 0
+		for _, number := range regexp.MustCompile(`\d+`).FindAllString(name, -1) {
+			if slices.ContainsFunc(parts[:], func(b byte) bool { return fmt.Sprint(b) == strings.TrimLeft(number, "0") }) {
+				all++
+			}
+		}
+		if all >= 3 {
+			return "numbered"
+		}
+	}
+	return ""
+}
+
+// reverse is what the DNS says of an address.
+type reverse struct {
+	name      string // "" for none
+	confirmed bool   // the name leads back to the address
+	err       error
+}
+
+// lookBack asks for the name of an address, and whether that leads back.
+func lookBack(ctx context.Context, resolver *net.Resolver, addr netip.Addr) reverse {
+	found, err := resolver.LookupAddr(ctx, addr.String())
+	if err != nil || len(found) == 0 {
+		if e, ok := err.(*net.DNSError); ok && e.IsNotFound { //nolint:errorlint // the resolver wraps nothing
+			err = nil
+		}
+		return reverse{err: err}
+	}
+	r := reverse{name: strings.TrimSuffix(found[0], ".")}
+	network := "ip4"
+	if addr.Is6() {
+		network = "ip6"
+	}
+	forward, err := resolver.LookupNetIP(ctx, network, found[0])
+	r.confirmed = err == nil && slices.ContainsFunc(forward, func(a netip.Addr) bool { return a.Unmap() == addr })
+	return r
+}
+
+func (r reverse) String() string {
+	switch {
+	case r.name == "" && r.err != nil:
+		return "the reverse name could not be asked for"
+	case r.name == "":
+		return "there is no reverse name"
+	case r.confirmed:
+		return "the reverse name is " + r.name
+	}
+	return "the reverse name is " + r.name + ", which does not lead back"
+}
+
+// lineEvidence turns what was seen into the facts of kindTable.
+func lineEvidence(addr netip.Addr, back reverse, ppp bool, past []Visit, router string) report.Evidence {
+	var e report.Evidence
+	for _, v := range past {
+		if v.Router == router && router != "" && v.Address.IsValid() && v.Address != addr {
+			e = append(e, report.Fact{Name: "changed", Value: "yes", How: fmt.Sprintf("behind this router it was %s on %s, and is %s now",
+				v.Address, v.Time.Local().Format("2006-01-02"), addr)})
+			break
+		}
+	}
+	look := ""
+	if back.confirmed {
+		look = readName(back.name, addr)
+	}
+	e = append(e, report.Fact{Name: "name", Value: look, How: back.String()})
+	if ppp {
+		e = append(e, report.Fact{Name: "ppp", Value: "yes", How: "the line is dialled (PPP)"})
+	}
+	return e
+}
