@@ -75,6 +75,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newGroup("pfx", "Split and make PFX bundles", newPFXSplitCmd(a), newPFXMakeCmd(a)),
 		newGroup("portal", "Serve and check the web portal", newPortalServeCmd(a), newPortalCheckCmd(a)),
 		newGroup("reflector", "Serve a way to see a site from outside", newReflectorServeCmd(a)),
+		newNetCmd(a),
 		newDemoCmd(a), newExplainCmd(a), newVersionCmd(a),
 	)
 	root.AddCommand(helpTopics()...)

@@ -37,18 +37,31 @@ type Visit struct {
 //	name     what the reverse name looks like: static, dynamic, numbered
 //	ppp      the line is dialled: yes
 var kindTable = report.Table{
-	{When{"changed": "yes"}, report.StatusWarn, "wan.address.changed",
-		"the public address is dynamic", "use a dynamic DNS name, and never a plain A record: onsite dns update keeps it right"},
-	{When{"name": "dynamic"}, report.StatusPass, "wan.address.dynamic",
-		"the address is probably dynamic: use a dynamic DNS name unless the contract says that it is fixed", ""},
-	{When{"name": "static"}, report.StatusPass, "wan.address.static",
-		"the address is probably static: make sure that the contract says so; until then, treat it as dynamic", ""},
-	{When{"name": "numbered|?", "ppp": "yes"}, report.StatusPass, "wan.address.dynamic",
-		"the address is probably dynamic: use a dynamic DNS name unless the contract says that it is fixed", ""},
-	{When{"name": "numbered"}, report.StatusPass, "wan.address.unknown",
-		"nothing shows whether the address is static: treat it as dynamic, and look into the contract", ""},
-	{nil, report.StatusPass, "wan.address.unknown",
-		"nothing shows whether the address is static: treat it as dynamic, and look into the contract", ""},
+	{
+		When: report.When{"changed": "yes"}, Status: report.StatusWarn, Code: "wan.address.changed",
+		Detail: "dynamic, for it has changed",
+		Remedy: "use a dynamic DNS name, and never a plain A record: onsite dns update keeps it right",
+	},
+	{
+		When: report.When{"name": "dynamic"}, Status: report.StatusPass, Code: "wan.address.dynamic",
+		Detail: "probably dynamic, so use a dynamic DNS name unless the contract says that it is fixed",
+	},
+	{
+		When: report.When{"name": "static"}, Status: report.StatusPass, Code: "wan.address.static",
+		Detail: "probably static, but treat it as dynamic until the contract says so",
+	},
+	{
+		When: report.When{"name": "numbered|?", "ppp": "yes"}, Status: report.StatusPass, Code: "wan.address.dynamic",
+		Detail: "probably dynamic, so use a dynamic DNS name unless the contract says that it is fixed",
+	},
+	{
+		When: report.When{"name": "numbered"}, Status: report.StatusPass, Code: "wan.address.unknown",
+		Detail: "nothing shows whether it is static, so treat it as dynamic until the contract says otherwise",
+	},
+	{
+		Status: report.StatusPass, Code: "wan.address.unknown",
+		Detail: "nothing shows whether it is static, so treat it as dynamic until the contract says otherwise",
+	},
 }
 
 var addressWords = map[string]AddressKind{

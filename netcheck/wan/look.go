@@ -316,6 +316,16 @@ func (l *look) judge() {
 	l.address(in)
 }
 
+// mac is the hardware address of the router in use.
+func (l *look) mac() string {
+	for _, g := range l.site.Gateways {
+		if g.InUse && g.Address == l.use.Address {
+			return g.MAC
+		}
+	}
+	return ""
+}
+
 // gateways judges the way out of this computer.
 func (l *look) gateways() {
 	four := l.four()
@@ -344,16 +354,16 @@ func (l *look) address(in natInput) {
 		return
 	}
 	l.site.ReverseName = l.back.name
-	// What a VPN or a proxy shows is not this line's address.
-	if l.site.NAT == NATVPN || l.site.Tunnel != "" {
+	switch l.site.NAT {
+	case NATCarrier, NATDSLite, NATVPN, NATLines, NATDiffers:
+		return // the address is not this line's, or not the only one
+	}
+	if l.site.Tunnel != "" {
 		return
 	}
-	router := ""
-	if l.use.MAC != "" {
-		router = l.use.MAC
-	}
+	router := l.mac()
 	ppp := strings.Contains(in.router.Service, "WANPPP") || strings.Contains(strings.ToUpper(in.router.ConnectionType), "PPP")
-	f := kindTable.Decide(addr.String(), lineEvidence(addr, l.back, ppp, l.o.Past, router))
+	f := kindTable.Decide("address "+addr.String(), lineEvidence(addr, l.back, ppp, l.o.Past, router))
 	l.site.AddressKind = addressWords[f.Code]
 	l.add(f)
 	if router != "" {
