@@ -52,15 +52,17 @@ is remembered for each router, so that a later run can tell when it has changed.
 
 func (p *publicFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&p.echoes, "echo", nil, "URL of a service that answers with the caller's address, instead of the public ones; can be repeated")
-	f.StringArrayVar(&p.stun, "stun", nil, "HOST:PORT of a STUN server, instead of the public ones; can be repeated")
+	f.StringArrayVar(&p.echoes, "echo", nil, "ask this service for the address instead of the public ones: a URL; can be repeated")
+	f.StringArrayVar(&p.stun, "stun", nil, "ask this STUN server instead of the public ones: HOST:PORT; can be repeated")
 }
 
-// options are the package's. A kind of service for which none is named stays as
-// it is, unless the other kind is named: then only those are asked.
+// options are the package's, after a look at what was typed.
 func (p *publicFlags) options(a *app) (wan.PublicOptions, error) {
 	for _, e := range p.echoes {
 		if err := wan.CheckEcho(e); err != nil {
+			if strings.Contains(e, "@") {
+				e = "…@…" // what stands before it may be a password
+			}
 			return wan.PublicOptions{}, usageError("--echo %q: %w", e, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"onsite/ca"
 	"onsite/csr"
+	"onsite/netcheck/wan"
 	"onsite/portal"
 	"onsite/report"
 	"onsite/site"
@@ -151,6 +152,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		certShowResult{},
 		certConvertResult{},
 		certRestoreResult{},
+		wan.Site{},
 		pfxMakeResult{},
 		portalServeResult{},
 		portal.Result{},

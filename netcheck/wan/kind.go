@@ -32,12 +32,12 @@ var products = []struct {
 	product string
 }{
 	{regexp.MustCompile(`^docker\d|^br-[0-9a-f]{12}$|^docker_gwbridge|docker`), KindVirtual, "Docker"},
+	{regexp.MustCompile(`^vethernet|hyper-v`), KindVirtual, "Hyper-V"},
 	{regexp.MustCompile(`^veth`), KindVirtual, "containers"},
 	{regexp.MustCompile(`^(cni|flannel|cali|podman|lxc|lxd)`), KindVirtual, "containers"},
 	{regexp.MustCompile(`^(virbr|vnet)\d`), KindVirtual, "libvirt"},
 	{regexp.MustCompile(`^vmnet\d|vmware`), KindVirtual, "VMware"},
 	{regexp.MustCompile(`^vboxnet\d|virtualbox`), KindVirtual, "VirtualBox"},
-	{regexp.MustCompile(`^vethernet|hyper-v`), KindVirtual, "Hyper-V"},
 	{regexp.MustCompile(`tailscale`), KindVPN, "Tailscale"},
 	{regexp.MustCompile(`^zt[0-9a-z]{8,}$|zerotier`), KindVPN, "ZeroTier"},
 	{regexp.MustCompile(`^wg\d|wireguard|nordlynx|wintun`), KindVPN, "WireGuard"},

@@ -55,11 +55,7 @@ var kindTable = report.Table{
 		Detail: "probably dynamic, so use a dynamic DNS name unless the contract says that it is fixed",
 	},
 	{
-		When: report.When{"name": "numbered"}, Status: report.StatusPass, Code: "wan.address.unknown",
-		Detail: "nothing shows whether it is static, so treat it as dynamic until the contract says otherwise",
-	},
-	{
-		Status: report.StatusPass, Code: "wan.address.unknown",
+		When: report.When{"name": "numbered|?"}, Status: report.StatusPass, Code: "wan.address.unknown",
 		Detail: "nothing shows whether it is static, so treat it as dynamic until the contract says otherwise",
 	},
 }

@@ -118,7 +118,7 @@ func said(a portmap.Answer) Said {
 // The error, a *report.Error, is "net.interface.none" or "net.silent"
 // (KindNoAnswer), when nothing at all is reached from here; or it is ctx's own.
 func Look(ctx context.Context, o Options) (Site, []report.Finding, error) {
-	o.world = o.world.withDefaults()
+	o.world = o.withDefaults()
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -311,7 +311,7 @@ func (l *look) judge() {
 	e := in.evidence()
 	verdict := natTable.Decide(subject, e)
 	l.site.NAT = natWords[verdict.Code]
-	l.site.WANAddress, _ = netip.ParseAddr(e.Value("wan")) //nolint:errcheck // zero when the router contradicts itself
+	l.site.WANAddress, _ = netip.ParseAddr(e.Value("wan")) // zero when the router contradicts itself
 	l.add(verdict)
 	l.address(in)
 }

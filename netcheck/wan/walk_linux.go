@@ -12,20 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A probe goes to a port of traceroute's, where nothing listens. It is sent
-// twice: routers limit what they report.
-const (
-	probePort  = 33434
-	probeTries = 2
-	probeWait  = 300 * time.Millisecond
-)
+// probePorts are two of traceroute's, where nothing listens. A probe is sent to
+// one after the other: routers limit what they report.
+var probePorts = []uint16{33434, 33441}
+
+// probeWait is how long a report is waited for.
+const probeWait = 300 * time.Millisecond
 
 // probe sends a datagram from a local address that may make steps steps, and
 // returns who reported what became of it. Linux hands such reports to the
 // socket that sent the datagram, without any rights (ip(7), IP_RECVERR).
 func probe(ctx context.Context, local, to netip.Addr, steps int) Hop {
-	for try := range probeTries {
-		if hop, ok := probeOnce(ctx, local, netip.AddrPortFrom(to, uint16(probePort+10*try+steps)), steps); ok {
+	for _, port := range probePorts {
+		if hop, ok := probeOnce(ctx, local, netip.AddrPortFrom(to, port), steps); ok {
 			return hop
 		}
 	}
