@@ -2,22 +2,11 @@ package zk
 
 import (
 	"errors"
-	"io"
 	"net"
-	"slices"
-	"syscall"
 	"time"
 
+	"onsite/internal/sock"
 	"onsite/report"
-)
-
-// Windows has numbers of its own for what syscall has names for (winsock2.h).
-const (
-	wsaNetUnreach  = syscall.Errno(10051)
-	wsaReset       = syscall.Errno(10054)
-	wsaTimedOut    = syscall.Errno(10060)
-	wsaRefused     = syscall.Errno(10061)
-	wsaHostUnreach = syscall.Errno(10065)
 )
 
 // Codes of the errors that say what is there instead of a clock, or what it wants.
@@ -48,13 +37,13 @@ func dialError(addr string, timeout time.Duration, err error) error {
 	switch {
 	case unresolved:
 		return errorf(err, CodeUnresolved, "mend the name, or give the clock's address", "no resolver knows the name of %s", addr)
-	case isOne(err, syscall.ECONNREFUSED, wsaRefused):
+	case sock.Refused(err):
 		return errorf(err, CodeRefused, "check the address and the port: a computer or a clock is there, but nothing listens; some clocks speak UDP only",
 			"connect to %s: refused", addr)
-	case isOne(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaNetUnreach, wsaHostUnreach):
+	case sock.Unreachable(err):
 		return errorf(err, CodeUnreachable, "check the cable, the address and this computer's network",
 			"connect to %s: nobody has this address now, or no way leads there", addr)
-	case timedOut(err) || isOne(err, syscall.ETIMEDOUT, wsaTimedOut):
+	case sock.TimedOut(err):
 		return errorf(err, CodeTimeout, "check the address, the cable and whether the clock is on", "connect to %s: no answer within %s", addr, timeout)
 	}
 	return errorf(err, CodeFailed, "check this computer's firewall and security software", "connect to %s: %v", addr, err)
@@ -70,13 +59,13 @@ func (c *Client) broken(err error) error {
 	case isForeign:
 		return errorf(err, CodeForeign, "check the address and the port: this is no time clock",
 			"at %s another protocol is spoken: the answer begins with %q", c.addr, foreign.Heard)
-	case isOne(err, ErrChecksum, ErrShort, ErrLength, ErrStrays):
+	case errors.Is(err, ErrChecksum), errors.Is(err, ErrShort), errors.Is(err, ErrLength), errors.Is(err, ErrStrays):
 		return errorf(err, CodeAnswer, "try again; if it stays so, something on the way damages what is sent", "at %s: %v", c.addr, err)
-	case isOne(err, syscall.ECONNREFUSED, wsaRefused): // by UDP it shows here
+	case sock.Refused(err): // by UDP it shows here
 		return errorf(err, CodeRefused, "check the address and the port: nothing listens there by UDP", "connect to %s: refused", c.addr)
-	case timedOut(err):
+	case sock.TimedOut(err):
 		return errorf(err, CodeSilent, "check the port; a clock that hangs needs a restart", "%s takes what is sent and says nothing", c.addr)
-	case isOne(err, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, wsaReset):
+	case sock.HungUp(err):
 		return errorf(err, CodeClosed, "check the port; a clock whose sessions are all taken does so too: wait a minute, or restart it",
 			"%s takes the connection and hangs up without an answer", c.addr)
 	}
@@ -87,13 +76,4 @@ func (c *Client) broken(err error) error {
 func (c *Client) oddAnswer(to string, command Command) error {
 	return errorf(nil, CodeAnswer, "try again; if it stays so, restart the clock and look whether it is set to another mode (push, ADMS)",
 		"the clock at %s answers %s with %d, which clocks do not", c.addr, to, command)
-}
-
-func timedOut(err error) bool {
-	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Timeout()
-}
-
-func isOne(err error, targets ...error) bool {
-	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
