@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // maxAnswer bounds the head of an answer, and its body.
@@ -35,6 +37,15 @@ func (a *answer) refusal() (why refusalJSON) {
 		return refusalJSON{}
 	}
 	return why
+}
+
+// retryAfter is when it may be tried again; 0 when the answer does not say.
+func (a *answer) retryAfter() time.Duration {
+	n, err := strconv.ParseUint(a.header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
 }
 
 // exchange writes a request and reads the answer to it.

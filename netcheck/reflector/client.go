@@ -127,8 +127,8 @@ func (c *Client) session(ctx context.Context) (*sessionJSON, error) {
 	c.mu.Lock()
 	s := c.current
 	c.mu.Unlock()
-	if s != nil && c.now().Before(s.Expires) {
-		return s, nil
+	if s != nil {
+		return s, nil // the reflector says when it has ended, by its own clock
 	}
 	if len(c.Token) == 0 {
 		return nil, report.Errorf(report.KindMissing, "reflector.token.missing", "ask the reflector's operator for a token, and give it by file or environment variable",
@@ -175,13 +175,6 @@ func (c *Client) forget(s *sessionJSON) {
 	if c.current == s {
 		c.current = nil
 	}
-}
-
-func (c *Client) now() time.Time {
-	if c.Now != nil {
-		return c.Now()
-	}
-	return time.Now()
 }
 
 // Dial has the reflector connect to a port of the address that it sees this
@@ -321,9 +314,38 @@ func (c *Client) name() string {
 	return u.String()
 }
 
-// ask sends one request and reads the answer, on a connection of its own. wait is
-// how long the reflector may take for the site.
+// A reflector that has had too many requests is asked again when it says that it
+// takes no longer than this.
+const (
+	patience = 3 * time.Second
+	retries  = 3
+)
+
+// ask sends a request and reads the answer. wait is how long the reflector may
+// take for the site.
 func (c *Client) ask(ctx context.Context, method, path string, header http.Header, wait time.Duration) (*answer, error) {
+	for try := 0; ; try++ {
+		a, err := c.once(ctx, method, path, header, wait)
+		if err != nil {
+			return nil, err
+		}
+		after := a.retryAfter()
+		if a.refusal().Error != whyRate || after == 0 || after > patience || try == retries {
+			return a, nil
+		}
+		a.close()
+		timer := time.NewTimer(after)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, c.failed(ctx, ctx.Err())
+		}
+	}
+}
+
+// once is ask on one connection, which is its own.
+func (c *Client) once(ctx context.Context, method, path string, header http.Header, wait time.Duration) (*answer, error) {
 	u, err := c.parse()
 	if err != nil {
 		return nil, err

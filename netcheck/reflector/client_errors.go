@@ -179,13 +179,12 @@ func (c *Client) stranger(a *answer) error {
 	return c.notOne(fmt.Sprintf("it answers with status %d and no words of a reflector", a.status))
 }
 
-// after is how long to wait, by Retry-After.
+// after is how long to wait, in words.
 func (a *answer) after() string {
-	var n int
-	if _, err := fmt.Sscanf(a.header.Get("Retry-After"), "%d", &n); err != nil || n < 1 || n > 86400 {
-		return "a minute"
-	}
+	n := int(a.retryAfter().Seconds())
 	switch {
+	case n == 0:
+		return "a minute"
 	case n == 1:
 		return "a second"
 	case n < 120:

@@ -19,8 +19,8 @@ type rates struct {
 }
 
 const (
-	requestsPerSecond = 2
-	requestsBurst     = 30
+	requestsPerSecond = 5
+	requestsBurst     = 60
 	failuresPerMinute = 6
 	failuresBurst     = 10
 )

@@ -106,7 +106,7 @@ var defaultLimits = limits{
 
 // Defaults of the options.
 const (
-	DefaultSessionsPerHour = 30
+	DefaultSessionsPerHour = 120
 	DefaultPipes           = 64
 )
 

@@ -169,11 +169,38 @@ func TestNewSession(t *testing.T) {
 	} else {
 		conn.Close()
 	}
-	c.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	// A computer whose clock is wrong is served all the same.
+	c.current.Expires = time.Now().Add(-time.Hour)
 	if conn, err := c.Dial(limited(t), 8888); err != nil {
 		t.Error(err)
 	} else {
 		conn.Close()
+	}
+}
+
+// A client that asks too often waits a moment and asks again, unless it is told
+// to wait for long.
+func TestImpatience(t *testing.T) {
+	t.Parallel()
+	b := serve(t, server(t, echo), nil)
+	c := b.client()
+	for range requestsBurst + 5 {
+		if _, err := c.Whoami(limited(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(b.metricsText(), `requests_total{path="whoami",result="rate"}`) {
+		t.Error("nothing was refused: is the test right?")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	c = &Client{URL: "http://" + answering(t, "/v1/whoami", page("429 Too Many Requests", "Retry-After: 2\r\n", `{"error":"rate"}`))}
+	if _, err := c.Whoami(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	c.URL = "http://" + answering(t, "/v1/whoami", page("429 Too Many Requests", "Retry-After: 1200\r\n", `{"error":"rate"}`))
+	if _, err := c.Whoami(limited(t)); !report.HasCode(err, "reflector.busy") || !strings.Contains(report.AsError(err).Remedy, "20 minutes") {
+		t.Errorf("told to wait: %+v", report.AsError(err))
 	}
 }
 
