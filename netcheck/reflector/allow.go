@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"onsite/internal/sock"
 	"onsite/internal/special"
 	"onsite/report"
 )
@@ -57,6 +58,14 @@ func checkDialFrom(addrs []netip.Addr) error {
 				"%s is no address to connect from", addr)
 		}
 		families[addr.Is4()] = true
+		// An address that this computer does not have must show now, not when a
+		// site is to be tested.
+		l, err := sock.Listen(net.JoinHostPort(addr.String(), "0"), listenCodes)
+		if err != nil {
+			e := report.AsError(err)
+			return report.Errorf(e.Kind, codeAddressWrong, "give addresses of this computer, at most one of IPv4 and one of IPv6", "connect from %s: this computer does not have that address", addr)
+		}
+		l.Close()
 	}
 	return nil
 }

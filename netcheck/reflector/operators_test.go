@@ -99,6 +99,7 @@ func TestNewRefuses(t *testing.T) {
 		"a port too high":       {Options{Listen: "127.0.0.1:0", TokenFile: good, Ports: []int{65536}}, "reflector.ports.wrong"},
 		"everybody is a proxy":  {Options{Listen: "127.0.0.1:0", TokenFile: good, Proxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}, "reflector.address.wrong"},
 		"no address to be from": {Options{Listen: "127.0.0.1:0", TokenFile: good, DialFrom: []netip.Addr{netip.IPv4Unspecified()}}, "reflector.address.wrong"},
+		"another's address":     {Options{Listen: "127.0.0.1:0", TokenFile: good, DialFrom: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, "reflector.address.wrong"},
 		"a key alone":           {Options{Listen: "127.0.0.1:0", TokenFile: good, KeyFile: good}, "reflector.tls.wrong"},
 		"no certificate":        {Options{Listen: "127.0.0.1:0", TokenFile: good, CertFile: good, KeyFile: good}, "reflector.tls.wrong"},
 		"metrics of another":    {Options{Listen: "127.0.0.1:0", TokenFile: good, Metrics: "192.0.2.1:0"}, "reflector.address.wrong"},
