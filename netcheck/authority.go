@@ -96,10 +96,11 @@ type Authoritative struct {
 // caches. The error says that nobody could be asked.
 func Authority(ctx context.Context, name string, s Sources) (Authoritative, error) {
 	f := newFinder(s)
-	a := Authoritative{Name: dnsq.Canonical(name)}
-	if !dnsq.Valid(name) {
-		return a, wrongName(name)
+	name, err := readName(name)
+	if err != nil {
+		return Authoritative{}, err
 	}
+	a := Authoritative{Name: name}
 	hops, err := f.follow(ctx, name)
 	a.Observations = f.observations
 	if err != nil {
@@ -143,11 +144,6 @@ func ending(hops []hop) (end *Witness, ok bool) {
 		name = w.Alias
 	}
 	return nil, false
-}
-
-func wrongName(name string) error {
-	return report.Errorf(report.KindUsage, "dns.name.wrong", "give a host name such as portal.acme.example",
-		"%q is no name that DNS can hold", name)
 }
 
 func noAnswer(ctx context.Context, name string, err error) error {

@@ -199,3 +199,73 @@ func because(list []dnsq.Extended) string {
 	}
 	return ": " + strings.Join(words, "; ")
 }
+// consult asks resolvers about a name.
+func (f *finder) consult(ctx context.Context, who Who, servers []netip.AddrPort, name string) []Witness {
+	var ask []dnsq.Question
+	for _, s := range servers {
+		ask = append(
+			ask,
+			dnsq.Question{Server: s, Name: name, Type: dnsq.A, Recurse: true},
+			dnsq.Question{Server: s, Name: name, Type: dnsq.AAAA, Recurse: true},
+		)
+	}
+	answers := f.ask(ctx, ask)
+	witnesses := make([]Witness, len(servers))
+	for i, s := range servers {
+		w := &witnesses[i]
+		*w = Witness{Who: who, Address: s.String(), Name: name, Addresses: []netip.Addr{}, asked: s}
+		w.found(answers[2*i], answers[2*i+1])
+	}
+	return witnesses
+}
+
+// found puts together what a resolver answered to A and AAAA.
+func (w *Witness) found(a, b dnsq.Answer) {
+	w.code, w.authoritative, w.records, w.Milliseconds = a.Code, a.Authoritative, a.Records, a.Took.Milliseconds()
+	switch {
+	case a.Err != nil:
+		w.Says, w.Error, w.unreachable = SaysNothing, a.Err.Error(), a.Err == dnsq.ErrUnreachable
+		return
+	case a.Code != dnsq.NoError && a.Code != dnsq.NXDomain:
+		w.Says, w.Error = SaysError, a.Code.String()+because(a.Extended)
+		return
+	}
+	end, alias := w.Name, ""
+	for range maxAliases {
+		next := a.Of(end, dnsq.CNAME)
+		if len(next) == 0 {
+			break
+		}
+		if alias == "" {
+			alias = next[0].Target
+		}
+		end = next[0].Target
+	}
+	w.Alias = alias
+	w.take(a.Of(end, dnsq.A))
+	if resolves(b) {
+		w.take(b.Of(end, dnsq.AAAA))
+		w.records = append(w.records, b.Records...)
+	}
+	w.negative = remembered(a)
+	switch {
+	case len(w.Addresses) > 0:
+		w.Says = SaysAddresses
+	case a.Code == dnsq.NXDomain:
+		w.Says, w.TTL = SaysMissing, seconds(w.negative)
+	default:
+		w.Says, w.TTL = SaysNone, seconds(w.negative)
+	}
+}
+
+// family returns the addresses that compare with another: IPv4 or IPv6.
+func family(addrs []netip.Addr, like netip.Addr) []netip.Addr {
+	var list []netip.Addr
+	for _, a := range addrs {
+		if a.Is4() != like.Is6() {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+

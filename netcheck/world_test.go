@@ -211,3 +211,52 @@ func resolver(t testing.TB, lines ...string) dns.HandlerFunc {
 		w.WriteMsg(m)
 	}
 }
+
+// listen takes a port that is free for UDP and for TCP.
+func listen(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err == nil {
+			return udp, tcp
+		}
+		udp.Close() // somebody has the port for TCP: take another
+	}
+}
+
+// serve runs a name server on loopback, by UDP and on the same port by TCP.
+func serve(t testing.TB, answer dns.HandlerFunc) string {
+	t.Helper()
+	udp, tcp := listen(t)
+	for _, s := range []*dns.Server{{PacketConn: udp, Handler: answer}, {Listener: tcp, Handler: answer}} {
+		started, stopped := make(chan struct{}), make(chan struct{})
+		s.NotifyStartedFunc = func() { close(started) }
+		go func() {
+			defer close(stopped)
+			if err := s.ActivateAndServe(); err != nil {
+				t.Errorf("name server: %v", err)
+			}
+		}()
+		<-started
+		t.Cleanup(func() {
+			if err := s.Shutdown(); err != nil {
+				t.Errorf("stop the name server: %v", err)
+			}
+			<-stopped
+		})
+	}
+	return udp.LocalAddr().String()
+}
+
+func rcode(code int) dns.HandlerFunc {
+	return func(w dns.ResponseWriter, question *dns.Msg) {
+		w.WriteMsg(new(dns.Msg).SetRcode(question, code))
+	}
+}
+
+func silent(dns.ResponseWriter, *dns.Msg) {}
+

@@ -11,10 +11,11 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"onsite/internal/sock"
 )
 
 // Client asks. The zero value is ready; it may be used by several goroutines.
@@ -274,30 +275,18 @@ func deadline(ctx context.Context, d time.Duration) time.Time {
 	return until
 }
 
-// Windows has numbers of its own for these; its ECONNREFUSED and so on never
-// come from the network.
-const (
-	wsaNetUnreachable  = syscall.Errno(10051)
-	wsaReset           = syscall.Errno(10054) // UDP: the ICMP answer that nothing listens
-	wsaRefused         = syscall.Errno(10061)
-	wsaHostUnreachable = syscall.Errno(10065)
-)
-
 // reason says in a technician's words why there is no answer.
 func reason(err error) error {
-	var timeout net.Error
-	number, _ := errors.AsType[syscall.Errno](err)
 	switch {
 	case err == nil, errors.Is(err, ErrDamaged), errors.Is(err, ErrName):
 		return err
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case sock.TimedOut(err):
 		return ErrSilent
-	case number == syscall.ECONNREFUSED, number == wsaRefused, number == wsaReset, number == syscall.ECONNRESET:
-		return ErrClosed
-	case number == syscall.ENETUNREACH, number == syscall.EHOSTUNREACH, number == syscall.EAFNOSUPPORT,
-		number == syscall.EADDRNOTAVAIL, number == wsaNetUnreachable, number == wsaHostUnreachable:
+	case sock.Unreachable(err), sock.NotHere(err), sock.NoFamily(err):
 		return ErrUnreachable
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case sock.Refused(err), sock.Reset(err):
+		return ErrClosed
+	case sock.HungUp(err):
 		return ErrDamaged
 	}
 	return err

@@ -14,17 +14,26 @@ import (
 	"github.com/miekg/dns"
 )
 
+// listen takes a port that is free for UDP and for TCP.
+func listen(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err == nil {
+			return udp, tcp
+		}
+		udp.Close() // somebody has the port for TCP: take another
+	}
+}
+
 // serve runs a name server on loopback, by UDP and on the same port by TCP.
 func serve(t testing.TB, answer dns.HandlerFunc) netip.AddrPort {
 	t.Helper()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	udp, tcp := listen(t)
 	for _, s := range []*dns.Server{{PacketConn: udp, Handler: answer}, {Listener: tcp, Handler: answer}} {
 		started, stopped := make(chan struct{}), make(chan struct{})
 		s.NotifyStartedFunc = func() { close(started) }

@@ -19,6 +19,7 @@ import (
 const (
 	wsaAccess      = syscall.Errno(10013)
 	wsaInUse       = syscall.Errno(10048)
+	wsaNoFamily    = syscall.Errno(10047)
 	wsaNotHere     = syscall.Errno(10049)
 	wsaNetUnreach  = syscall.Errno(10051)
 	wsaReset       = syscall.Errno(10054)
@@ -52,6 +53,14 @@ func TimedOut(err error) bool {
 func HungUp(err error) bool {
 	return isOne(err, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, wsaReset)
 }
+
+// Reset reports whether the other end tore the connection down. Windows says so
+// of a UDP socket, too, when nothing listens on the other side.
+func Reset(err error) bool { return isOne(err, syscall.ECONNRESET, wsaReset) }
+
+// NoFamily reports whether this computer does not know the kind of address, as
+// one without IPv6.
+func NoFamily(err error) bool { return isOne(err, syscall.EAFNOSUPPORT, wsaNoFamily) }
 
 // InUse reports whether another program has the address.
 func InUse(err error) bool { return isOne(err, syscall.EADDRINUSE, wsaInUse) }
