@@ -55,7 +55,7 @@ func newFinder(s Sources) *finder {
 	f := &finder{sources: s, client: s.client(), observations: []report.Observation{}, zones: map[string]*zone{}}
 	root := &zone{name: ".", by: "."}
 	for _, a := range s.roots() {
-		root.servers = append(root.servers, nameServer{name: "root server", addrs: []netip.AddrPort{a}})
+		root.servers = append(root.servers, nameServer{addrs: []netip.AddrPort{a}})
 	}
 	f.zones["."] = root
 	return f
@@ -85,6 +85,13 @@ func (f *finder) keep(answers ...dnsq.Answer) {
 	for _, a := range answers {
 		f.observations = append(f.observations, a.Observation())
 	}
+}
+
+// forget drops the observations so far.
+func (f *finder) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.observations = []report.Observation{}
 }
 
 // first asks one server after the other, the next when one takes long, until an

@@ -39,12 +39,17 @@ func (c *check) evidence(ctx context.Context) report.Evidence {
 	here, until := c.resolverFact(factHere, c.here)
 	public, later := c.resolverFact(factPublic, c.public)
 	e = append(e, here, public)
-	if later.After(until) && (here.Value != "old") || until.IsZero() {
-		until = later
-	}
+	c.result.ChangesAt = nil
 	if last := latest(until, later); !last.IsZero() {
 		last = last.UTC().Truncate(time.Second)
 		c.result.ChangesAt = &last
+	}
+	if here.Value != isOld || until.IsZero() || public.Value == isOld {
+		until = latest(until, later)
+	}
+	when := "its resolver forgets the old answer"
+	if !until.IsZero() {
+		when = clock(until, c.Now())
 	}
 	wanted, found := "the site's public address", ""
 	if c.Expect.IsValid() {
@@ -58,7 +63,7 @@ func (c *check) evidence(ctx context.Context) report.Evidence {
 	return append(
 		e,
 		report.Fact{Name: "wanted", Value: wanted}, report.Fact{Name: "found", Value: found},
-		report.Fact{Name: "family", Value: c.family()}, report.Fact{Name: "until", Value: clock(until, c.Now())},
+		report.Fact{Name: "family", Value: c.family()}, report.Fact{Name: "until", Value: when},
 	)
 }
 
@@ -150,14 +155,14 @@ func (h *hop) servers(says Says) []string {
 	var list []string
 	for i := range h.witnesses {
 		if h.witnesses[i].Says == says {
-			list = append(list, h.witnesses[i].title())
+			list = append(list, h.witnesses[i].Title())
 		}
 	}
 	return list
 }
 
-// title is what a witness is called: by its name and its address.
-func (w *Witness) title() string {
+// Title is what a witness is called: by its name and its address.
+func (w *Witness) Title() string {
 	where := strings.TrimSuffix(w.Address, ":53")
 	where = strings.TrimSuffix(strings.TrimPrefix(where, "["), "]")
 	if strings.Contains(w.Address, "]:") && !strings.HasSuffix(w.Address, ":53") {
@@ -177,7 +182,7 @@ func (h *hop) complaints() string {
 	var list []string
 	for i := range h.witnesses {
 		if w := &h.witnesses[i]; w.Error != "" {
-			list = append(list, w.title()+": "+w.Error)
+			list = append(list, w.Title()+": "+w.Error)
 		}
 	}
 	return strings.Join(list, "; ")
@@ -255,7 +260,7 @@ func (h *hop) alsoSay(w *Witness) string {
 	var names []string
 	for _, o := range h.heard() {
 		if o.same(w) {
-			names = append(names, o.title())
+			names = append(names, o.Title())
 		}
 	}
 	verb := " says "
@@ -353,9 +358,9 @@ func (c *check) differing(h *hop, fact func(string, string, ...string) []report.
 		}
 	}
 	for _, w := range h.heard() {
-		parts = append(parts, w.title()+" has "+w.says()+", serial "+strconv.FormatUint(uint64(w.Serial), 10))
+		parts = append(parts, w.Title()+" has "+w.String()+", serial "+strconv.FormatUint(uint64(w.Serial), 10))
 		if older(w.Serial, newest.Serial) {
-			behind = append(behind, w.title())
+			behind = append(behind, w.Title())
 		}
 	}
 	how := strings.Join(parts, "; ")
@@ -371,8 +376,8 @@ func older(a, b uint32) bool {
 	return a != b && b-a < half
 }
 
-// says is what a witness says, for a sentence.
-func (w *Witness) says() string {
+// String is what a witness says.
+func (w *Witness) String() string {
 	switch w.Says {
 	case SaysAddresses:
 		return join(w.Addresses)
@@ -382,6 +387,8 @@ func (w *Witness) says() string {
 		return "no address"
 	case SaysMissing:
 		return "no such name"
+	case SaysLame:
+		return "does not answer for its zone: " + w.Error
 	}
 	return w.Error
 }
@@ -416,9 +423,9 @@ func (c *check) missing(ctx context.Context, h *hop, w *Witness, fact func(strin
 		switch {
 		case !there(a):
 		case a.Name == doubled && len(a.Records) > 0:
-			return fact("doubled", w.title()+" has "+short(a), "doubled", doubled)
+			return fact("doubled", w.Title()+" has "+short(a), "doubled", doubled)
 		case a.Name == undoubled:
-			return fact("twice", w.title()+" has "+short(a), "undoubled", undoubled)
+			return fact("twice", w.Title()+" has "+short(a), "undoubled", undoubled)
 		case a.Name != doubled:
 			nearest = a.Name
 		}

@@ -13,7 +13,6 @@ package netcheck
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -108,7 +107,8 @@ func newCheck(o Options) (*check, error) {
 func (c *check) run(outer context.Context) (Result, []report.Finding, error) {
 	ctx, cancel := context.WithTimeout(outer, c.Limit)
 	defer cancel()
-	c.f.observations = []report.Observation{}
+	c.f.forget()
+	c.result.ChangesAt = nil
 	if err := c.gather(ctx); err != nil {
 		return c.sum(), nil, noAnswer(outer, c.Name, err)
 	}
@@ -168,6 +168,12 @@ func (c *check) sum() Result {
 		}
 	}
 	return r
+}
+
+// CheckName reports whether a text is a name that can be checked.
+func CheckName(text string) error {
+	_, err := readName(text)
+	return err
 }
 
 // readName takes a name as people type it: with capitals, a final dot, letters
@@ -234,11 +240,4 @@ func clock(t, now time.Time) string {
 		return t.Format("15:04 on 2006-01-02")
 	}
 	return t.Format("15:04")
-}
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }

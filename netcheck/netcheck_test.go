@@ -95,7 +95,7 @@ var states = []state{
 	},
 	{
 		name: "right at last, stale in every cache", world: func(t *testing.T) *world { return site(t, acmeHead+right, acmeHead+right, hasOld) },
-		want: "fail dns.cache.stale", details: []string{"stale here until 12:30"}, until: 30 * time.Minute,
+		want: "fail dns.cache.stale", details: []string{"stale here and elsewhere until 12:30"}, until: 30 * time.Minute,
 	},
 	{
 		name: "stale here alone", world: func(t *testing.T) *world {
@@ -104,6 +104,22 @@ var states = []state{
 			return w
 		},
 		want: "fail dns.cache.stale", details: []string{"stale here until 12:30", "192.0.2.101 says 203.0.113.99"}, until: 30 * time.Minute,
+	},
+	{
+		name: "stale by way of a router that keeps nothing", world: func(t *testing.T) *world {
+			w := site(t, acmeHead+right, acmeHead+right, hasOld)
+			w.at(hereAddr, resolver(t, strings.Replace(hasOld, "1800", "0", 1)))
+			return w
+		},
+		want: "fail dns.cache.stale", details: []string{"stale here and elsewhere until 12:30"}, until: 30 * time.Minute,
+	},
+	{
+		name: "stale here, nobody knows for how long", world: func(t *testing.T) *world {
+			w := site(t, acmeHead+right, acmeHead+right, hasRight)
+			w.at(hereAddr, resolver(t, strings.Replace(hasOld, "1800", "0", 1)))
+			return w
+		},
+		want: "fail dns.cache.stale", details: []string{"stale here until its resolver forgets the old answer"},
 	},
 	{
 		name: "stale at a public resolver", world: func(t *testing.T) *world {

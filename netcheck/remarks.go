@@ -41,7 +41,7 @@ func (c *check) resolverFact(name string, list []Witness) (f report.Fact, until 
 	for i := range list {
 		is, forgets := c.compare(&list[i])
 		groups[is] = append(groups[is], list[i].saysTo(is))
-		if is == isOld {
+		if is == isOld && forgets > 0 { // else it keeps nothing, and asks another that does
 			until = latest(until, c.Now().Add(forgets))
 		}
 	}
@@ -62,7 +62,7 @@ func (c *check) agree(name string, n int, list []Witness) string {
 	var names []string
 	for i := range list {
 		if is, _ := c.compare(&list[i]); is == isSame {
-			names = append(names, list[i].title())
+			names = append(names, list[i].Title())
 		}
 	}
 	what := "this computer's resolver "
@@ -78,9 +78,9 @@ func (c *check) agree(name string, n int, list []Witness) string {
 
 // saysTo is what a resolver says, for a sentence.
 func (w *Witness) saysTo(is string) string {
-	s := w.title() + " says " + w.says()
+	s := w.Title() + " says " + w.String()
 	if is == isSilent || is == isError {
-		s = w.title() + ": " + w.Error
+		s = w.Title() + ": " + w.Error
 	}
 	if is == isOld && w.Alias != "" && w.Says == SaysAddresses {
 		s += " by way of " + w.Alias
@@ -198,17 +198,17 @@ func (c *check) aboutServers() []report.Finding {
 			w := &h.witnesses[j]
 			switch {
 			case w.Says == SaysLame:
-				add(report.Warn("dns.server.lame", w.title(), fmt.Sprintf("it should answer for %s, and does not (%s)", h.zone.name, w.Error),
+				add(report.Warn("dns.server.lame", w.Title(), fmt.Sprintf("it should answer for %s, and does not (%s)", h.zone.name, w.Error),
 					fmt.Sprintf("load the zone on it, or take it out of the NS records of %s where the domain is registered", h.zone.name)), w.Address)
 			case w.Says == SaysUnlisted:
 				add(report.Warn("dns.server.no-address", w.Server, fmt.Sprintf("it should answer for %s, and its own name has no address", h.zone.name),
 					"correct its name where the domain is registered"), w.Server)
 			case w.Says == SaysNothing && !w.unreachable:
-				add(report.Warn("dns.server.silent", w.title(), fmt.Sprintf("it should answer for %s, and gives this computer no answer: %s", h.zone.name, w.Error),
+				add(report.Warn("dns.server.silent", w.Title(), fmt.Sprintf("it should answer for %s, and gives this computer no answer: %s", h.zone.name, w.Error),
 					"start it, or take it out of the NS records where the domain is registered: those who ask it first wait"), w.Address)
 			case w.good() && older(w.Serial, newest.Serial) && w.same(newest):
-				add(report.Warn("dns.serial.behind", w.title(), fmt.Sprintf("it has version %d of %s, %s has %d; what they say about this name is the same",
-					w.Serial, h.zone.name, newest.title(), newest.Serial), "see in a few minutes whether it follows; if not, look at the zone transfer"), w.Address)
+				add(report.Warn("dns.serial.behind", w.Title(), fmt.Sprintf("it has version %d of %s, %s has %d; what they say about this name is the same",
+					w.Serial, h.zone.name, newest.Title(), newest.Serial), "see in a few minutes whether it follows; if not, look at the zone transfer"), w.Address)
 			}
 		}
 	}
@@ -234,13 +234,13 @@ func (c *check) aboutResolvers(verdict report.Finding) []report.Finding {
 			list = append(list, report.Warn("dns.servfail", c.Name, w.saysTo(is),
 				"act on the reason that it gives; visitors who use this resolver do not find the site"))
 		case is == isSilent && w.Who == WhoHere && spoken:
-			list = append(list, report.Warn("dns.resolver.silent", w.title(), "this computer's resolver gives no answer, others do: "+w.Error,
+			list = append(list, report.Warn("dns.resolver.silent", w.Title(), "this computer's resolver gives no answer, others do: "+w.Error,
 				"take it out of this computer's settings, or mend it: programs wait for it"))
 		case is == isSilent && w.Who == WhoHere:
-			list = append(list, report.Unknown("dns.no-answer", w.title(), "this computer's resolver gives no answer: "+w.Error,
+			list = append(list, report.Unknown("dns.no-answer", w.Title(), "this computer's resolver gives no answer: "+w.Error,
 				"check that the resolver's address is right and that port 53 is not blocked"))
 		case is == isSilent:
-			mute = append(mute, w.title())
+			mute = append(mute, w.Title())
 		}
 	}
 	if len(mute) > 0 {

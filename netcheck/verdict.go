@@ -101,6 +101,11 @@ var verdicts = report.Table{
 		Remedy: "act on the reason that it gives; without one, look at the domain's DNSSEC first (a DS record that fits no key)",
 	},
 	{
+		When: report.When{factRecord: "right|several", factHere: "old", factPublic: "old"}, Status: report.StatusFail, Code: "dns.cache.stale",
+		Detail: "the record is right, and stale here and elsewhere until {until}",
+		Remedy: "wait until {until} (--wait does): to change the record once more does not help",
+	},
+	{
 		When: report.When{factRecord: "right|several", factHere: "old"}, Status: report.StatusFail, Code: "dns.cache.stale",
 		Detail: "the record is right, and stale here until {until}",
 		Remedy: "wait until {until} (--wait does), or empty the cache of this network's router and computers",

@@ -199,6 +199,7 @@ func because(list []dnsq.Extended) string {
 	}
 	return ": " + strings.Join(words, "; ")
 }
+
 // consult asks resolvers about a name.
 func (f *finder) consult(ctx context.Context, who Who, servers []netip.AddrPort, name string) []Witness {
 	var ask []dnsq.Question
@@ -224,7 +225,7 @@ func (w *Witness) found(a, b dnsq.Answer) {
 	w.code, w.authoritative, w.records, w.Milliseconds = a.Code, a.Authoritative, a.Records, a.Took.Milliseconds()
 	switch {
 	case a.Err != nil:
-		w.Says, w.Error, w.unreachable = SaysNothing, a.Err.Error(), a.Err == dnsq.ErrUnreachable
+		w.Says, w.Error, w.unreachable = SaysNothing, a.Err.Error(), errors.Is(a.Err, dnsq.ErrUnreachable)
 		return
 	case a.Code != dnsq.NoError && a.Code != dnsq.NXDomain:
 		w.Says, w.Error = SaysError, a.Code.String()+because(a.Extended)
@@ -257,15 +258,3 @@ func (w *Witness) found(a, b dnsq.Answer) {
 		w.Says, w.TTL = SaysNone, seconds(w.negative)
 	}
 }
-
-// family returns the addresses that compare with another: IPv4 or IPv6.
-func family(addrs []netip.Addr, like netip.Addr) []netip.Addr {
-	var list []netip.Addr
-	for _, a := range addrs {
-		if a.Is4() != like.Is6() {
-			list = append(list, a)
-		}
-	}
-	return list
-}
-

@@ -259,4 +259,3 @@ func rcode(code int) dns.HandlerFunc {
 }
 
 func silent(dns.ResponseWriter, *dns.Msg) {}
-

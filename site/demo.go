@@ -377,7 +377,7 @@ func (d *demo) serve(ctx context.Context) error {
 	go func() { stopped <- server.Run(portalContext) }()
 
 	d.options.Step("checking it as a visitor would")
-	err = d.visit(ctx, names.address())
+	err = d.visit(ctx, names.addresses())
 	if err == nil {
 		err = d.writeReport()
 	}
@@ -396,13 +396,17 @@ func orLoopback(addr string) string {
 }
 
 // visit resolves the name, then opens the portal at the address that the name
-// server gave.
-func (d *demo) visit(ctx context.Context, nameServer string) error {
-	addrs, findings := netcheck.CheckA(ctx, netcheck.DNSOptions{
-		Name: demoName, Server: nameServer, Expect: netip.MustParseAddr(demoAddress),
+// servers gave: they are all the DNS there is in the simulated network.
+func (d *demo) visit(ctx context.Context, nameServer []netip.AddrPort) error {
+	name, findings, err := netcheck.Check(ctx, netcheck.Options{
+		Name: demoName, Expect: netip.MustParseAddr(demoAddress), Now: d.options.Now,
+		Sources: netcheck.Sources{Roots: nameServer, Resolvers: []netip.AddrPort{}},
 	})
+	if err != nil {
+		return err
+	}
 	d.Report.Add("Name", findings)
-	if len(addrs) == 0 {
+	if len(name.Addresses) == 0 {
 		return ctx.Err()
 	}
 	_, port, err := net.SplitHostPort(d.HTTPS)
@@ -410,7 +414,7 @@ func (d *demo) visit(ctx context.Context, nameServer string) error {
 		return err
 	}
 	_, findings, err = portal.Check(ctx, portal.CheckOptions{
-		URL: "https://" + net.JoinHostPort(demoName, port), Connect: net.JoinHostPort(addrs[0].String(), port),
+		URL: "https://" + net.JoinHostPort(demoName, port), Connect: net.JoinHostPort(name.Addresses[0].String(), port),
 		Roots: []*x509.Certificate{d.authority.Root}, Now: d.options.Now,
 	})
 	d.Report.Add("Portal over HTTPS", findings)

@@ -41,11 +41,25 @@ func startNameServer(ctx context.Context, name string, addr netip.Addr) (*nameSe
 	return n, nil
 }
 
-func (n *nameServer) address() string { return n.conn.LocalAddr().String() }
+func (n *nameServer) addresses() []netip.AddrPort {
+	return []netip.AddrPort{netip.MustParseAddrPort(n.conn.LocalAddr().String())}
+}
 
 func (n *nameServer) close() {
 	n.server.Shutdown() //nolint:errcheck // nothing is lost with it
 	<-n.stopped
+}
+
+const recordTTL = 60
+
+// start is the SOA record of the zone, which is the domain of the name.
+func (n *nameServer) start() *dns.SOA {
+	off, _ := dns.NextLabel(n.name, 0)
+	zone := n.name[off:]
+	return &dns.SOA{
+		Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: recordTTL},
+		Ns:  n.name, Mbox: "hostmaster." + zone, Serial: 1, Refresh: 3600, Retry: 600, Expire: 86400, Minttl: recordTTL,
+	}
 }
 
 // ServeDNS implements dns.Handler.
@@ -56,13 +70,16 @@ func (n *nameServer) ServeDNS(w dns.ResponseWriter, question *dns.Msg) {
 	switch q := question.Question; {
 	case len(q) != 1:
 		answer.Rcode = dns.RcodeFormatError
-	case !strings.EqualFold(q[0].Name, n.name):
-		answer.Rcode = dns.RcodeNameError
-	case q[0].Qtype == dns.TypeA:
+	case q[0].Qtype == dns.TypeA && strings.EqualFold(q[0].Name, n.name):
 		answer.Answer = []dns.RR{&dns.A{
-			Hdr: dns.RR_Header{Name: q[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60},
+			Hdr: dns.RR_Header{Name: q[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: recordTTL},
 			A:   n.addr.AsSlice(),
 		}}
+	default:
+		if !dns.IsSubDomain(q[0].Name, n.name) {
+			answer.Rcode = dns.RcodeNameError
+		}
+		answer.Ns = []dns.RR{n.start()}
 	}
 	w.WriteMsg(answer) //nolint:errcheck // who asked will ask again
 }

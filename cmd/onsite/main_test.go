@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 //	authority CSR KEY DIR  sign a request; write root.pem, bundle.pfx, … to DIR
 //	document [PATH=VALUE]  stdout is one JSON document with these values
 //	freeport VAR           put a free port of 127.0.0.1 into VAR
+//	nameserver VAR FILE    run a name server with the records of a file
 //	untilup ADDR           wait until something listens there
 //	utf16 FILE             turn a file into UTF-16 with a byte-order mark
 //	folder DIR NAME...     the folder holds exactly these names
@@ -53,6 +54,8 @@ func TestScripts(t *testing.T) {
 			"untilup":   cmdUntilUp,
 			"utf16":     cmdUTF16,
 			"folder":    cmdFolder,
+
+			"nameserver": cmdNameServer,
 		},
 	})
 }

@@ -24,6 +24,7 @@ type progress struct {
 	first    int       // how many were done from the start, or -1
 	next     time.Time // when to show something again
 	occupied int       // how many columns the bar takes up now
+	noted    string    // what the last note was about
 }
 
 const (
@@ -84,6 +85,33 @@ func (p *progress) bar(n int) {
 	long := utf8.RuneCountInString(line)
 	fmt.Fprintf(p.err, "\r%s%s", line, strings.Repeat(" ", max(p.occupied-long, 0)))
 	p.occupied = long
+}
+
+// note shows a line in place of the last. Off a terminal a line is printed when it
+// says something else than before.
+func (p *progress) note(line string) {
+	if p.err == nil {
+		return
+	}
+	if p.terminal {
+		line = cut(line, p.width-1)
+		long := utf8.RuneCountInString(line)
+		fmt.Fprintf(p.err, "\r%s%s", line, strings.Repeat(" ", max(p.occupied-long, 0)))
+		p.occupied = long
+		return
+	}
+	if about, _, _ := strings.Cut(line, ";"); about != p.noted {
+		p.noted = about
+		fmt.Fprintf(p.err, "... %s\n", line)
+	}
+}
+
+// cut shortens a line to a width.
+func cut(line string, width int) string {
+	if r := []rune(line); len(r) > width && width > 0 {
+		return string(r[:width])
+	}
+	return line
 }
 
 // words are the same on a terminal and elsewhere.

@@ -13,6 +13,7 @@ import (
 
 	"onsite/ca"
 	"onsite/csr"
+	"onsite/netcheck"
 	"onsite/netcheck/wan"
 	"onsite/portal"
 	"onsite/report"
@@ -158,6 +159,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		portal.Result{},
 		portal.Seen{},
 		reflectorServeResult{},
+		netcheck.Result{},
 		site.Demo{},
 		report.Page{},
 		versionResult{},
