@@ -78,6 +78,24 @@ func (a *app) prompter() (Prompter, error) {
 	return a.ask, nil
 }
 
+// confirm asks whether to change something beyond this computer. --yes answers.
+// The error says that it is not to be, or that nobody can be asked.
+func (a *app) confirm(ctx context.Context, question string) error {
+	if a.flags.yes {
+		return nil
+	}
+	p, err := a.prompter()
+	if err != nil {
+		return report.Errorf(report.KindMissing, "value.missing", "add --yes to agree, or --dry-run to see what would be done",
+			"nobody can be asked: %s", question)
+	}
+	yes, err := p.Confirm(ctx, Question{Flag: "yes", Label: question})
+	if err == nil && !yes {
+		err = report.Errorf(report.KindRefused, "declined", "", "not confirmed: nothing was changed")
+	}
+	return err
+}
+
 // restoreTerminal returns a function that puts the terminal back as it is now
 // and ends the line: an interrupted prompt would leave it without echo.
 func restoreTerminal(f *os.File, out io.Writer) func() {

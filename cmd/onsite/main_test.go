@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //	untilup ADDR           wait until something listens there
 //	utf16 FILE             turn a file into UTF-16 with a byte-order mark
 //	folder DIR NAME...     the folder holds exactly these names
+//	provider NAME ADDR     a dynamic-DNS provider: see dns_update_test.go
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -54,6 +55,7 @@ func TestScripts(t *testing.T) {
 			"untilup":   cmdUntilUp,
 			"utf16":     cmdUTF16,
 			"folder":    cmdFolder,
+			"provider":  cmdProvider,
 
 			"nameserver": cmdNameServer,
 		},

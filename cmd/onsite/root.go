@@ -72,7 +72,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newGroup("cert", "Read, sort out, judge and write certificates",
 			newCertGatherCmd(a), newCertShowCmd(a), newCertVerifyCmd(a), newCertConvertCmd(a), newCertRestoreCmd(a), newCertSelfSignCmd(a)),
 		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRRenewCmd(a), newCSRShowCmd(a)),
-		newGroup("dns", "Find out what a name leads to", newDNSCheckCmd(a)),
+		newGroup("dns", "Find out what a name leads to, and keep it right", newDNSCheckCmd(a), newDNSUpdateCmd(a)),
 		newGroup("pfx", "Split and make PFX bundles", newPFXSplitCmd(a), newPFXMakeCmd(a)),
 		newGroup("portal", "Serve and check the web portal", newPortalServeCmd(a), newPortalCheckCmd(a)),
 		newGroup("reflector", "Serve a way to see a site from outside", newReflectorServeCmd(a)),

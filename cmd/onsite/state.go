@@ -25,7 +25,7 @@ func (a *app) stateDir() (string, error) {
 		return filepath.Join(dir, below, "onsite"), nil
 	}
 	if runtime.GOOS != "windows" && os.Geteuid() == 0 {
-		return "/var/lib/onsite", nil
+		return systemState, nil
 	}
 	return "", report.Errorf(report.KindMissing, "value.missing", "name a folder with --state", "this user has no home folder to remember in what was sent")
 }

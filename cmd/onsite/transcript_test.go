@@ -160,6 +160,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		portal.Seen{},
 		reflectorServeResult{},
 		netcheck.Result{},
+		dnsUpdateResult{},
 		site.Demo{},
 		report.Page{},
 		versionResult{},
