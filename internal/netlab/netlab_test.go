@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		parallel.Value.Set("8") // the tests wait more than they work
+		parallel.Value.Set("6") // the tests wait more than they work
 	}
 	os.Exit(Main(m))
 }
@@ -402,7 +402,7 @@ func TestSignedUpdates(t *testing.T) {
 		}
 		m.Insert([]dns.RR{record})
 		m.SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())
-		return l.hosts["lan"].exchange(m, "tcp", NS1+":53", map[string]string{key: secret})
+		return l.hosts["lan"].exchange(m, "tcp", NS1+":53", map[string]string{key: secret}, 10*time.Second)
 	}
 	for _, tt := range []struct {
 		kind, key, secret, name string

@@ -138,7 +138,7 @@ func (l *Lab) launch(host string, args ...string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.hosts[host].launchCmd(cmd)
+	return l.hosts[host].launch(cmd)
 }
 
 // Process is onsite while it goes on.

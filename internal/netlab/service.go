@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"time"
 )
@@ -122,13 +123,7 @@ type program struct {
 }
 
 // launch starts a program on the host.
-func (h *host) launch(args ...string) (*program, error) {
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Dir = h.dir
-	return h.launchCmd(cmd)
-}
-
-func (h *host) launchCmd(cmd *exec.Cmd) (*program, error) {
+func (h *host) launch(cmd *exec.Cmd) (*program, error) {
 	p := &program{cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
 	if err := h.start(p.cmd); err != nil {
@@ -160,6 +155,12 @@ func (p *program) ended() bool {
 }
 
 func (p *program) log() string { return p.output.String() }
+
+// tail is the end of the log.
+func (p *program) tail() string {
+	lines := strings.Split(strings.TrimSpace(p.log()), "\n")
+	return strings.Join(lines[max(0, len(lines)-8):], "\n")
+}
 
 // interrupt ends the program as Ctrl-C would, and waits.
 func (p *program) interrupt() error {

@@ -45,7 +45,7 @@ type Site struct {
 	Quirk string `words:"none plain private-wan zero-ip empty-ip permanent-only conflict same-port self-only other-mechanism listed-dead no-list disconnected ppp odd-port"`
 
 	// DNS is what the servers of example.test say of portal and device.
-	DNS   string `words:"right wrong stale stale-cache stale-secondary cname cname-stale cname-dangling nxdomain nodata private aaaa-dead multi lame ns-down servfail"`
+	DNS   string `words:"right wrong stale stale-cache stale-secondary cname cname-stale cname-dangling nxdomain doubled nodata private aaaa-dead multi lame ns-down servfail"`
 	TTL   int    // of those records; 0 is 300
 	CAA   string `words:"none le other forbid"`
 	Split string `words:"off on"` // the router answers with the portal's address in the LAN

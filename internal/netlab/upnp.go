@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -32,15 +33,15 @@ func (l *Lab) applyUPnP() error {
 	if err := os.WriteFile(config, []byte(l.miniupnpd(s)), 0o644); err != nil {
 		return err
 	}
-	if l.upnp, err = router.launch("miniupnpd", "-d", "-f", config, "-P", filepath.Join(l.dir, "miniupnpd.pid")); err != nil {
+	if l.upnp, err = router.launch(exec.Command("miniupnpd", "-d", "-f", config, "-P", filepath.Join(l.dir, "miniupnpd.pid"))); err != nil {
 		return err
 	}
-	for start := time.Now(); time.Since(start) < 10*time.Second && !l.upnp.ended(); time.Sleep(10 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < time.Minute && !l.upnp.ended(); time.Sleep(10 * time.Millisecond) {
 		if (s.UPnP == "off" || router.bound("tcp", 5000) && router.bound("udp", 1900)) && (s.PMP == "off" || router.bound("udp", 5351)) {
 			return nil
 		}
 	}
-	return fmt.Errorf("miniupnpd is not ready:\n%s", l.upnp.log())
+	return fmt.Errorf("miniupnpd is not ready:\n%s", l.upnp.tail())
 }
 
 // bound reports whether something listens at a port of the host.

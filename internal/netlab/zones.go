@@ -134,6 +134,8 @@ func (s Site) exampleZone(serial int, state string) string {
 		case "cname-dangling":
 			fmt.Fprintf(&b, "%s IN CNAME gone.dyn\n", name)
 		case "nxdomain":
+		case "doubled": // the final dot was forgotten
+			fmt.Fprintf(&b, "%s.example.test IN A %s\n", name, address)
 		case "nodata":
 			fmt.Fprintf(&b, "%s IN TXT \"reserved for the customer\"\n", name)
 		case "multi":
