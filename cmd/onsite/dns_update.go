@@ -29,6 +29,7 @@ type dnsUpdateOptions struct {
 	force, dryRun, watch                  bool
 	service                               serviceFlags
 	dns                                   dnsFlags
+	public                                publicFlags
 }
 
 // minEvery is the shortest time between two looks.
@@ -96,6 +97,7 @@ Only A records are kept: with IPv6 every computer has an address of its own.`,
 	f.DurationVar(&o.every, "every", 5*time.Minute, "time between two looks with --watch")
 	f.DurationVar(&o.timeout, "timeout", 15*time.Second, "longest wait for the server's answer")
 	o.dns.add(f)
+	o.public.add(cmd)
 	o.service.add(f)
 	return cmd
 }
@@ -263,7 +265,11 @@ func (a *app) dnsUpdate(ctx context.Context, o *dnsUpdateOptions) (ddns.Options,
 			return opts, err
 		}
 	}
-	opts.Public = a.sitePublic
+	public, err := o.public.options(a)
+	if err != nil {
+		return opts, err
+	}
+	opts.Public = func(ctx context.Context) ddns.Public { return sitePublic(ctx, public) }
 	opts.Authority = func(ctx context.Context) ddns.Authority { return authority(ctx, o.name, sources) }
 	opts.Protocol, err = a.dnsProtocol(ctx, o)
 	return opts, err

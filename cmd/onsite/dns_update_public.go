@@ -16,11 +16,11 @@ const routerTime = 2 * time.Second
 
 // sitePublic finds the public address of this site: by witnesses outside, and by
 // what the router says about its own.
-func (a *app) sitePublic(ctx context.Context) ddns.Public {
+func sitePublic(ctx context.Context, o wan.PublicOptions) ddns.Public {
 	var p ddns.Public
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		found := wan.Public(ctx, wan.PublicOptions{UserAgent: a.userAgent(""), Now: a.now})
+		found := wan.Public(ctx, o)
 		p.Addr, p.Answered, p.Findings, p.Observations = found.Addr, found.Answered, found.Findings, found.Observations
 	})
 	var router portmap.Router
