@@ -58,11 +58,3 @@ var upnpCodes = map[int]string{
 	732: "Wild Card Not Permitted In Internal Port",
 	733: "Inconsistent Parameters",
 }
-
-// meaning is the code's name, or what the router said where it is its own.
-func (e *upnpError) meaning() string {
-	if name := upnpCodes[e.Code]; name != "" {
-		return name
-	}
-	return e.Text
-}

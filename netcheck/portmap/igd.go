@@ -1,6 +1,7 @@
 package portmap
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -38,19 +39,10 @@ var services = []string{
 type igd struct {
 	o       Options
 	device  string // friendly name and model
+	udn     string
 	service string // one of services
 	soap    *soap.SOAPClient
 	through *pinned
-}
-
-// upnpError is a refusal by UPnP.
-type upnpError struct {
-	Code int
-	Text string // the router's own words
-}
-
-func (e *upnpError) Error() string {
-	return fmt.Sprintf("refused with %d (%s)", e.Code, e.meaning())
 }
 
 // pinned carries HTTP to the gateway and to nobody else: without proxies,
@@ -152,7 +144,7 @@ func (o Options) describe(ctx context.Context, location *url.URL) ([]*igd, error
 			}
 			control := s.ControlURL.URL
 			control.Host = o.gatewayHost(&control)
-			i := &igd{o: o, device: name, service: service, soap: soap.NewSOAPClient(control), through: through}
+			i := &igd{o: o, device: name, udn: strings.TrimSpace(root.Device.UDN), service: service, soap: soap.NewSOAPClient(control), through: through}
 			i.soap.HTTPClient = client
 			list = append(list, i)
 		}
@@ -200,7 +192,8 @@ func (i *igd) act(ctx context.Context, action string, in, out any) error {
 	defer cancel()
 	err := i.soap.PerformActionCtx(ctx, i.service, action, in, out)
 	if fault, ok := errors.AsType[*soap.SOAPFaultError](err); ok {
-		return &upnpError{Code: fault.Detail.UPnPError.Errorcode, Text: strings.TrimSpace(fault.Detail.UPnPError.ErrorDescription)}
+		code := fault.Detail.UPnPError.Errorcode
+		return &Refusal{Method: UPnP, Code: code, Name: cmp.Or(upnpCodes[code], strings.TrimSpace(fault.Detail.UPnPError.ErrorDescription))}
 	}
 	switch {
 	case err == nil:
@@ -282,9 +275,9 @@ func (i *igd) askAddress(ctx context.Context, n *notes) Answer {
 	done := n.begin(i.server(), "GetExternalIPAddress")
 	var out struct{ NewExternalIPAddress string }
 	err := i.act(ctx, "GetExternalIPAddress", nil, &out)
-	if refused, ok := errors.AsType[*upnpError](err); ok {
+	if refused, ok := errors.AsType[*Refusal](err); ok {
 		done(refused.Error(), nil)
-		return Answer{Code: refused.Code, Meaning: refused.meaning()}
+		return Answer{Code: refused.Code, Meaning: refused.Name}
 	}
 	done(strconv.Quote(out.NewExternalIPAddress), err)
 	if err != nil {

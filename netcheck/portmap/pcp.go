@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// retries are the waits before a datagram is sent again, and before it is
-// given up: those of RFC 6886, section 3.1, cut off. PCP would have the first
-// wait be 3 s, but the same server answers to both, and somebody waits here.
-var retries = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 1000 * time.Millisecond}
+// retries are the waits before a datagram is sent again, and before it is given
+// up, as multiples of the first: those of RFC 6886, section 3.1, cut off. PCP
+// would have the first wait be 3 s, but the same server answers to both, and
+// somebody waits here.
+var retries = []time.Duration{1, 2, 4}
 
 // dialPMP opens a socket that hears the router alone: both protocols demand
 // that answers from elsewhere are ignored.
@@ -27,16 +28,16 @@ func (o Options) dialPMP(ctx context.Context) (net.Conn, error) {
 
 // exchange sends a request until there is an answer that fits, or the waits
 // are over.
-func exchangePMP(ctx context.Context, conn net.Conn, request []byte, fits func(pmpAnswer) bool) (pmpAnswer, error) {
+func (o Options) exchange(ctx context.Context, conn net.Conn, request []byte, fits func(pmpAnswer) bool) (pmpAnswer, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	buffer := make([]byte, maxPCP+1)
 	var doubt error // what came back instead of an answer
-	for _, wait := range retries {
+	for _, times := range retries {
 		if _, err := conn.Write(request); err != nil {
 			return pmpAnswer{}, silence(ctx, err)
 		}
-		if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(times * o.patience)); err != nil {
 			return pmpAnswer{}, silence(ctx, err)
 		}
 		for {
@@ -73,7 +74,7 @@ func (o Options) askNATPMP(ctx context.Context, n *notes) (answer Answer) {
 		return Answer{Err: plain(err)}
 	}
 	defer conn.Close()
-	got, err := exchangePMP(ctx, conn, []byte{versionNATPMP, opAddress}, func(a pmpAnswer) bool {
+	got, err := o.exchange(ctx, conn, []byte{versionNATPMP, opAddress}, func(a pmpAnswer) bool {
 		return a.version != versionNATPMP || a.op == opAddress
 	})
 	switch {
@@ -97,7 +98,7 @@ func (o Options) askPCP(ctx context.Context, n *notes) (answer Answer) {
 	}
 	defer conn.Close()
 	request := mapRequest{protocol: protocolNumbers["tcp"], internal: discard, client: localOf(conn), nonce: newNonce()}
-	got, err := exchangePMP(ctx, conn, request.pcp(), request.fits)
+	got, err := o.exchange(ctx, conn, request.pcp(), request.fits)
 	switch {
 	case err != nil:
 		return Answer{Err: err}

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -25,14 +26,21 @@ import (
 // is the real thing.
 type Options struct {
 	Gateway netip.Addr // the router's address in this network, IPv4
-	// Local is this computer's address towards it; the zero value leaves the
-	// choice to the system, which may choose wrongly where there is a VPN.
+	// Local is this computer's address towards it; zero: the one that the system
+	// chooses, which may be wrong where there is a VPN.
 	Local netip.Addr
 	// Timeout bounds everything that is asked at once; 0: 5 s.
 	Timeout time.Duration
 	// SSDPPort and PCPPort are the router's ports for tests; 0: 1900 and 5351.
 	SSDPPort, PCPPort uint16
-	Now               func() time.Time // nil: time.Now
+	// Memory is where forwardings are written down that are made; nil: nowhere.
+	Memory *Memory
+	// Watch is how often Keep looks after a forwarding; 0: every minute.
+	Watch time.Duration
+	Now   func() time.Time // nil: time.Now
+
+	// patience is the first wait for an answer to a datagram; 0: 250 ms.
+	patience time.Duration
 }
 
 const defaultTimeout = 5 * time.Second
@@ -42,10 +50,25 @@ func (o Options) withDefaults() Options {
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	o.SSDPPort = cmp.Or(o.SSDPPort, 1900)
 	o.PCPPort = cmp.Or(o.PCPPort, 5351)
+	o.patience = cmp.Or(o.patience, 250*time.Millisecond)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if !o.Local.IsValid() && o.Gateway.Is4() {
+		o.Local = localTowards(o.Gateway)
+	}
 	return o
+}
+
+// localTowards is the address that this computer would use towards another: the
+// zero value when it has none. Nothing is sent for that.
+func localTowards(other netip.Addr) netip.Addr {
+	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(other, 9)))
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close()
+	return localOf(conn)
 }
 
 // Method is a way to ask a router for a forwarding.
@@ -139,6 +162,26 @@ func (r Router) External() netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// udn is the router's own name by UPnP, which no other device has; "" without.
+func (r *Router) udn() string {
+	if r.igd == nil {
+		return ""
+	}
+	return r.igd.udn
+}
+
+// Local is this computer's address towards the router.
+func (r *Router) Local() netip.Addr { return r.o.Local }
+
+// clock is the time of day after a while, with the date where it is not today's.
+func (r *Router) clock(after time.Duration) string {
+	now := r.o.Now()
+	if then := now.Add(after); then.YearDay() == now.YearDay() {
+		return then.Format("15:04:05")
+	}
+	return now.Add(after).Format("2006-01-02 15:04:05")
 }
 
 // Ask puts the three questions to one router, at the same time. It changes

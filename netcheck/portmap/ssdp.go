@@ -25,9 +25,9 @@ import (
 // Some routers hear only one of the two, and some answer from another port than
 // 1900, or late: a multicast question lets them wait up to a second (MX).
 
-// searches are the waits after each question; searchAfter is the wait for
-// further answers after the gateway's first.
-var searches = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond}
+// searches are the waits after each question, as multiples of the first;
+// searchAfter is the wait for further answers after the gateway's first.
+var searches = []time.Duration{1, 2, 2}
 
 const (
 	searchAfter = 50 * time.Millisecond
@@ -84,11 +84,11 @@ func (o Options) search(ctx context.Context) (gateway, strangers []found, err er
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	many := o.multicasts(conn)
-	for _, wait := range searches {
+	for _, times := range searches {
 		if err := o.askWho(conn, many); err != nil {
 			return nil, nil, silence(ctx, err)
 		}
-		o.collect(ctx, conn, wait, func(answer found) (last bool) {
+		o.collect(ctx, conn, times*o.patience, func(answer found) (last bool) {
 			switch {
 			case answer.from == o.Gateway && len(gateway) < maxFound:
 				gateway = append(gateway, answer)
