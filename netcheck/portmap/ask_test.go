@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"onsite/netcheck/portmap/portmaptest"
 )
 
 // TestAsk puts the three questions to routers of every kind.
@@ -17,83 +19,83 @@ func TestAsk(t *testing.T) {
 	public := netip.MustParseAddr("11.20.30.20")
 	tests := []struct {
 		name              string
-		router            func(*fakeRouter)
+		router            func(*portmaptest.Router)
 		upnp, natpmp, pcp Answer
 		service, status   string
 	}{
 		{"plain", nil, Answer{External: public}, Answer{External: public}, Answer{External: public}, "WANIPConnection:1", "Connected"},
 		{
-			"IGDv2", func(f *fakeRouter) { f.service = "WANIPConnection:2" },
+			"IGDv2", func(f *portmaptest.Router) { f.Service = "WANIPConnection:2" },
 			Answer{External: public},
 			Answer{External: public},
 			Answer{External: public},
 			"WANIPConnection:2", "Connected",
 		},
 		{
-			"PPP", func(f *fakeRouter) { f.service = "WANPPPConnection:1" },
+			"PPP", func(f *portmaptest.Router) { f.Service = "WANPPPConnection:1" },
 			Answer{External: public},
 			Answer{External: public},
 			Answer{External: public},
 			"WANPPPConnection:1", "Connected",
 		},
 		{
-			"another port", func(f *fakeRouter) { f.odd = true },
+			"another port", func(f *portmaptest.Router) { f.OddPort = true },
 			Answer{External: public},
 			Answer{External: public},
 			Answer{External: public},
 			"WANIPConnection:1", "Connected",
 		},
 		{
-			"disconnected", func(f *fakeRouter) { f.quirk = "disconnected" },
+			"disconnected", func(f *portmaptest.Router) { f.Quirk = "disconnected" },
 			Answer{External: public},
 			Answer{External: public},
 			Answer{External: public},
 			"WANIPConnection:1", "Disconnected",
 		},
 		{
-			"zero address", func(f *fakeRouter) { f.wan = "0.0.0.0" },
+			"zero address", func(f *portmaptest.Router) { f.WAN = "0.0.0.0" },
 			Answer{},
 			Answer{},
 			Answer{},
 			"WANIPConnection:1", "Connected",
 		},
 		{
-			"behind another NAT, as miniupnpd says it", func(f *fakeRouter) { f.wan, f.natpmpCode, f.pcpCode, f.quirk = "100.64.10.20", 3, 8, "501" },
+			"behind another NAT, as miniupnpd says it", func(f *portmaptest.Router) { f.WAN, f.NATPMPCode, f.PCPCode, f.Quirk = "100.64.10.20", 3, 8, "501" },
 			Answer{Code: 501, Meaning: "Action Failed"},
 			Answer{Code: 3, Meaning: "network failure"},
 			Answer{External: netip.MustParseAddr("100.64.10.20")},
 			"WANIPConnection:1", "Connected",
 		},
 		{
-			"PCP refuses because of a NAT between", func(f *fakeRouter) { f.pcpCode = 12 },
+			"PCP refuses because of a NAT between", func(f *portmaptest.Router) { f.PCPCode = 12 },
 			Answer{External: public},
 			Answer{External: public},
 			Answer{External: public, Code: 12, Meaning: "ADDRESS_MISMATCH"},
 			"WANIPConnection:1", "Connected",
 		},
 		{
-			"NAT-PMP only", func(f *fakeRouter) { f.natpmpOnly, f.mute["ssdp"] = true, true },
+			"NAT-PMP only", func(f *portmaptest.Router) { f.NATPMPOnly, f.NoUPnP = true, true },
 			Answer{Err: ErrSilent},
 			Answer{External: public},
 			Answer{Err: errors.New("the router speaks NAT-PMP only")},
 			"", "",
 		},
 		{
-			"PCP only", func(f *fakeRouter) { f.pcpOnly = true },
+			"PCP only", func(f *portmaptest.Router) { f.PCPOnly = true },
 			Answer{External: public},
 			Answer{Err: errors.New("the router speaks PCP only")},
 			Answer{External: public},
 			"WANIPConnection:1", "Connected",
 		},
 		{
-			"nothing", func(f *fakeRouter) { f.mute["ssdp"], f.pmpMute = true, true },
+			"nothing", func(f *portmaptest.Router) { f.NoUPnP, f.NoPMP = true, true },
 			Answer{Err: ErrSilent},
 			Answer{Err: ErrSilent},
 			Answer{Err: ErrSilent},
 			"", "",
 		},
 		{
-			"the address is empty", func(f *fakeRouter) { f.wan = ""; f.pmpMute = true },
+			"the address is empty", func(f *portmaptest.Router) { f.WAN = "-"; f.NoPMP = true },
 			Answer{},
 			Answer{Err: ErrSilent},
 			Answer{Err: ErrSilent},
@@ -103,9 +105,9 @@ func TestAsk(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, tt.router)
-			r := Ask(t.Context(), f.options())
-			if _, ok := f.mapped("tcp", discard); ok || f.did("AddPortMapping") > 0 {
+			f, o := start(t, tt.router)
+			r := Ask(t.Context(), o)
+			if _, ok := f.Get("tcp", discard); ok || f.Did("AddPortMapping") > 0 {
 				t.Error("Ask changes something")
 			}
 			for what, pair := range map[string][2]Answer{"UPnP": {r.UPnP, tt.upnp}, "NAT-PMP": {r.NATPMP, tt.natpmp}, "PCP": {r.PCP, tt.pcp}} {
@@ -126,9 +128,8 @@ func TestAsk(t *testing.T) {
 // TestNothingListens: a closed port is told at once by most systems.
 func TestNothingListens(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, func(f *fakeRouter) { f.mute["ssdp"] = true })
-	o := f.options()
-	f.pmp.Close()
+	f, o := start(t, nil)
+	f.Close()
 	r := Ask(t.Context(), o)
 	if !errors.Is(r.NATPMP.Err, ErrSilent) || !errors.Is(r.PCP.Err, ErrSilent) || r.Answered() || r.External().IsValid() {
 		t.Errorf("Ask = %+v", r)
@@ -141,8 +142,8 @@ func TestStrangers(t *testing.T) {
 	asked := make(chan string, 8)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- "the stranger" }))
 	defer elsewhere.Close()
-	f := newFake(t, func(f *fakeRouter) { f.mute["ssdp"], f.stranger = true, elsewhere.URL+"/x.xml" })
-	r := Ask(t.Context(), f.options())
+	_, o := start(t, func(f *portmaptest.Router) { f.NoUPnP, f.Stranger = true, elsewhere.URL+"/x.xml" })
+	r := Ask(t.Context(), o)
 	if !errors.Is(r.UPnP.Err, ErrSilent) {
 		t.Errorf("UPnP = %s", r.UPnP)
 	}
@@ -161,11 +162,11 @@ func TestStrangers(t *testing.T) {
 // there is read at the gateway all the same.
 func TestLocationElsewhere(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, func(f *fakeRouter) {
-		f.urlBase = "<URLBase>http://127.0.0.3:1/</URLBase>"
-		f.location = func(url string) string { return strings.Replace(url, "127.0.0.1", "192.0.2.1", 1) }
+	_, o := start(t, func(f *portmaptest.Router) {
+		f.URLBase = "<URLBase>http://127.0.0.3:1/</URLBase>"
+		f.Location = "http://192.0.2.1:PORT/root.xml"
 	})
-	r := Ask(t.Context(), f.options())
+	r := Ask(t.Context(), o)
 	if r.Service != "WANIPConnection:1" || !strings.HasPrefix(r.igd.server(), "http://127.0.0.1:1/") {
 		t.Errorf("service %q, control URL %v", r.Service, r.igd)
 	}
@@ -199,8 +200,7 @@ func TestHostileHTTP(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(handler)
 			defer server.Close()
-			f := newFake(t, func(f *fakeRouter) { f.location = func(string) string { return server.URL + "/root.xml" } })
-			o := f.options()
+			_, o := start(t, func(f *portmaptest.Router) { f.Location = server.URL + "/root.xml" })
 			o.Timeout = time.Second
 			r := Ask(t.Context(), o)
 			if r.UPnP.Answered() || r.igd != nil || !r.NATPMP.Answered() {
@@ -213,10 +213,10 @@ func TestHostileHTTP(t *testing.T) {
 // TestCancel: nothing outlasts its context.
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, func(f *fakeRouter) { f.mute["ssdp"], f.pmpMute = true, true })
+	_, o := start(t, func(f *portmaptest.Router) { f.NoUPnP, f.NoPMP = true, true })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan Router)
-	go func() { done <- Ask(ctx, f.options()) }()
+	go func() { done <- Ask(ctx, o) }()
 	cancel()
 	select {
 	case <-done:

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"onsite/netcheck/portmap/portmaptest"
 	"onsite/report"
 )
 
@@ -27,7 +28,7 @@ func TestForward(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		router  func(*fakeRouter)
+		router  func(*portmaptest.Router)
 		change  func(*Request)
 		plan    string // codes
 		method  Method // that made it; "": none did
@@ -36,43 +37,42 @@ func TestForward(t *testing.T) {
 	}{
 		{name: "plain", method: UPnP, applied: "forward.added", lease: time.Hour},
 		{name: "UDP", change: func(q *Request) { q.Protocol = "udp" }, method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "PPP", router: func(f *fakeRouter) { f.service = "WANPPPConnection:1" }, method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "IGDv2", router: func(f *fakeRouter) { f.service = "WANIPConnection:2" }, method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "disconnected", router: func(f *fakeRouter) { f.quirk = "disconnected" }, method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "private-wan", router: func(f *fakeRouter) { f.wan = "192.168.0.20" }, plan: "forward.router.private", method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "carrier", router: func(f *fakeRouter) { f.wan = "100.64.10.20" }, plan: "forward.router.carrier", method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "zero-ip", router: func(f *fakeRouter) { f.wan, f.pmpMute = "0.0.0.0", true }, plan: "forward.router.no-address", method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "empty-ip", router: func(f *fakeRouter) { f.wan, f.pmpMute = "", true }, plan: "forward.router.no-address", method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "permanent-only", router: func(f *fakeRouter) { f.quirk = "permanent-only" }, method: UPnP, applied: "forward.added forward.stays"},
-		{name: "permanent by 402", router: func(f *fakeRouter) { f.quirk = "permanent-402" }, method: UPnP, applied: "forward.added forward.stays"},
+		{name: "PPP", router: func(f *portmaptest.Router) { f.Service = "WANPPPConnection:1" }, method: UPnP, applied: "forward.added", lease: time.Hour},
+		{name: "IGDv2", router: func(f *portmaptest.Router) { f.Service = "WANIPConnection:2" }, method: UPnP, applied: "forward.added", lease: time.Hour},
+		{name: "disconnected", router: func(f *portmaptest.Router) { f.Quirk = "disconnected" }, method: UPnP, applied: "forward.added", lease: time.Hour},
+		{name: "private-wan", router: func(f *portmaptest.Router) { f.WAN = "192.168.0.20" }, plan: "forward.router.private", method: UPnP, applied: "forward.added", lease: time.Hour},
+		{name: "carrier", router: func(f *portmaptest.Router) { f.WAN = "100.64.10.20" }, plan: "forward.router.carrier", method: UPnP, applied: "forward.added", lease: time.Hour},
+		{name: "zero-ip", router: func(f *portmaptest.Router) { f.WAN, f.NoPMP = "0.0.0.0", true }, plan: "forward.router.no-address", method: UPnP, applied: "forward.added", lease: time.Hour},
+		{name: "empty-ip", router: func(f *portmaptest.Router) { f.WAN, f.NoPMP = "-", true }, plan: "forward.router.no-address", method: UPnP, applied: "forward.added", lease: time.Hour},
+		{name: "permanent-only", router: func(f *portmaptest.Router) { f.Quirk = "permanent-only" }, method: UPnP, applied: "forward.added forward.stays"},
+		{name: "permanent by 402", router: func(f *portmaptest.Router) { f.Quirk = "permanent-402" }, method: UPnP, applied: "forward.added forward.stays"},
 		{name: "for good", change: func(q *Request) { q.Lease = 0 }, method: UPnP, applied: "forward.added"},
-		{name: "same-port", router: func(f *fakeRouter) { f.quirk, f.pmpMute = "same-port", true }, change: func(q *Request) { q.Internal = 8889 }, applied: "forward.port.same"},
-		{name: "same-port, and PCP can", router: func(f *fakeRouter) { f.quirk = "same-port" }, change: func(q *Request) { q.Internal = 8889 }, method: PCP, applied: "forward.added", lease: time.Hour},
-		{name: "conflict", router: func(f *fakeRouter) { f.quirk = "conflict" }, applied: "forward.port.taken"},
-		{name: "other-mechanism", router: func(f *fakeRouter) { f.quirk = "other-mechanism" }, applied: "forward.rule.typed"},
-		{name: "denied by all", router: func(f *fakeRouter) { f.quirk, f.pcpCode, f.natpmpCode = "606", 2, 2 }, applied: "forward.denied"},
-		{name: "501 and a private address", router: func(f *fakeRouter) { f.quirk, f.pcpCode, f.natpmpCode, f.wan = "501", 8, 3, "192.168.0.20" },
+		{name: "same-port", router: func(f *portmaptest.Router) { f.Quirk, f.NoPMP = "same-port", true }, change: func(q *Request) { q.Internal = 8889 }, applied: "forward.port.same"},
+		{name: "same-port, and PCP can", router: func(f *portmaptest.Router) { f.Quirk = "same-port" }, change: func(q *Request) { q.Internal = 8889 }, method: PCP, applied: "forward.added", lease: time.Hour},
+		{name: "conflict", router: func(f *portmaptest.Router) { f.Quirk = "conflict" }, applied: "forward.port.taken"},
+		{name: "other-mechanism", router: func(f *portmaptest.Router) { f.Quirk = "other-mechanism" }, applied: "forward.rule.typed"},
+		{name: "denied by all", router: func(f *portmaptest.Router) { f.Quirk, f.PCPCode, f.NATPMPCode = "606", 2, 2 }, applied: "forward.denied"},
+		{name: "501 and a private address", router: func(f *portmaptest.Router) { f.Quirk, f.PCPCode, f.NATPMPCode, f.WAN = "501", 8, 3, "192.168.0.20" },
 			plan: "forward.router.private", applied: "forward.router.no-address"},
-		{name: "full", router: func(f *fakeRouter) { f.quirk, f.pmpMute = "728", true }, applied: "forward.full"},
-		{name: "unknown code", router: func(f *fakeRouter) { f.quirk, f.pmpMute = "899", true }, applied: "forward.refused"},
-		{name: "invalid action, then PCP", router: func(f *fakeRouter) { f.quirk = "401" }, method: PCP, applied: "forward.added", lease: time.Hour},
-		{name: "NAT-PMP only", router: func(f *fakeRouter) { f.mute["ssdp"], f.natpmpOnly = true, true }, method: NATPMP, applied: "forward.added", lease: time.Hour},
-		{name: "PCP only", router: func(f *fakeRouter) { f.mute["ssdp"], f.pcpOnly = true, true }, method: PCP, applied: "forward.added", lease: time.Hour},
-		{name: "NAT-PMP gives another port", router: func(f *fakeRouter) { f.mute["ssdp"], f.natpmpOnly, f.assign = true, true, 9999 }, applied: "forward.port.other"},
+		{name: "full", router: func(f *portmaptest.Router) { f.Quirk, f.NoPMP = "728", true }, applied: "forward.full"},
+		{name: "unknown code", router: func(f *portmaptest.Router) { f.Quirk, f.NoPMP = "899", true }, applied: "forward.refused"},
+		{name: "invalid action, then PCP", router: func(f *portmaptest.Router) { f.Quirk = "401" }, method: PCP, applied: "forward.added", lease: time.Hour},
+		{name: "NAT-PMP only", router: func(f *portmaptest.Router) { f.NoUPnP, f.NATPMPOnly = true, true }, method: NATPMP, applied: "forward.added", lease: time.Hour},
+		{name: "PCP only", router: func(f *portmaptest.Router) { f.NoUPnP, f.PCPOnly = true, true }, method: PCP, applied: "forward.added", lease: time.Hour},
+		{name: "NAT-PMP gives another port", router: func(f *portmaptest.Router) { f.NoUPnP, f.NATPMPOnly, f.Assign = true, true, 9999 }, applied: "forward.port.other"},
 		{name: "chosen PCP", change: func(q *Request) { q.Method = PCP }, method: PCP, applied: "forward.added", lease: time.Hour},
 		{name: "chosen NAT-PMP", change: func(q *Request) { q.Method = NATPMP }, method: NATPMP, applied: "forward.added", lease: time.Hour},
-		{name: "another host, secure", router: func(f *fakeRouter) { f.pmpMute = true }, change: otherHost, applied: "forward.host.other"},
-		{name: "another host, self-only", router: func(f *fakeRouter) { f.quirk, f.pmpMute = "self-only", true }, change: otherHost, applied: "forward.host.other"},
+		{name: "another host, secure", router: func(f *portmaptest.Router) { f.NoPMP = true }, change: otherHost, applied: "forward.host.other"},
+		{name: "another host, self-only", router: func(f *portmaptest.Router) { f.Quirk, f.NoPMP = "self-only", true }, change: otherHost, applied: "forward.host.other"},
 		{name: "another host, both refuse", change: otherHost, applied: "forward.host.other"},
-		{name: "another host, not secure", router: func(f *fakeRouter) { f.secure = false }, change: otherHost, method: UPnP, applied: "forward.added", lease: time.Hour},
-		{name: "another host by PCP", router: func(f *fakeRouter) { f.thirdParty = true }, change: otherHost, method: PCP, applied: "forward.added", lease: time.Hour},
-		{name: "another host, NAT-PMP only", router: func(f *fakeRouter) { f.mute["ssdp"], f.natpmpOnly = true, true }, change: otherHost, plan: "forward.host.other"},
+		{name: "another host, not secure", router: func(f *portmaptest.Router) { f.Open = true }, change: otherHost, method: UPnP, applied: "forward.added", lease: time.Hour},
+		{name: "another host by PCP", router: func(f *portmaptest.Router) { f.ThirdParty = true }, change: otherHost, method: PCP, applied: "forward.added", lease: time.Hour},
+		{name: "another host, NAT-PMP only", router: func(f *portmaptest.Router) { f.NoUPnP, f.NATPMPOnly = true, true }, change: otherHost, plan: "forward.host.other"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, tt.router)
-			o := f.options()
+			f, o := start(t, tt.router)
 			o.Memory = &Memory{Dir: filepath.Join(t.TempDir(), "onsite")}
 			r := Ask(t.Context(), o)
 			q := Request{Protocol: "tcp", External: 8888, Lease: time.Hour, Site: "Acme"}
@@ -88,15 +88,15 @@ func TestForward(t *testing.T) {
 				t.Errorf("Apply: %+v, want %s", applied, tt.applied)
 			}
 			if tt.method == "" {
-				if p.Made != nil || f.count() > 0 && f.assign == 0 || f.assign == 0 && len(o.Memory.load()) > 0 {
-					t.Errorf("it was made all the same: %v, %v", p.Made, f.maps)
+				if p.Made != nil || f.Count() > 0 && f.Assign == 0 || f.Assign == 0 && len(o.Memory.load()) > 0 {
+					t.Errorf("it was made all the same: %v, %v", p.Made, f.Count())
 				}
 				return
 			}
 			if p.Made == nil || p.Made.Method != tt.method || p.Made.Lease != tt.lease {
 				t.Fatalf("Made = %+v, want %s, lease %s", p.Made, tt.method, tt.lease)
 			}
-			if m, ok := f.mapped(q.Protocol, 8888); !ok || m.host != p.After.Host || m.port != int(p.After.Internal) {
+			if m, ok := f.Get(q.Protocol, 8888); !ok || m.Host != p.After.Host || m.Port != int(p.After.Internal) {
 				t.Errorf("the router has %+v, %v", m, ok)
 			}
 			list, _, err := r.List(t.Context())
@@ -109,13 +109,13 @@ func TestForward(t *testing.T) {
 			if err != nil || len(found) != 1 {
 				t.Fatalf("Find = %+v, %v", found, err)
 			}
-			if got := again.Remove(t.Context(), found[0]); got.Code != "forward.removed" || f.count() > 0 {
-				t.Errorf("Remove: %+v; left: %v", got, f.maps)
+			if got := again.Remove(t.Context(), found[0]); got.Code != "forward.removed" || f.Count() > 0 {
+				t.Errorf("Remove: %+v; left: %v", got, f.Count())
 			}
 			if left := o.Memory.load(); len(left) > 0 {
 				t.Errorf("still written down: %+v", left)
 			}
-			if f.did("AddAnyPortMapping") > 0 {
+			if f.Did("AddAnyPortMapping") > 0 {
 				t.Error("AddAnyPortMapping was sent")
 			}
 		})
@@ -124,40 +124,34 @@ func TestForward(t *testing.T) {
 
 func otherHost(q *Request) { q.Host = netip.MustParseAddr("192.168.1.200") }
 
-func (f *fakeRouter) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.maps)
-}
-
 // TestForwardTaken: what is there decides before anything is asked for.
 func TestForwardTaken(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
-		there fakeMap
+		there portmaptest.Mapping
 		codes string
 		made  bool
 	}{
-		{"somebody else's", fakeMap{host: "192.168.1.7", port: 80, desc: "Xbox"}, "forward.port.taken", false},
-		{"somebody else's, and as wanted", fakeMap{host: "127.0.0.1", port: 8888, desc: "portal"}, "forward.there", false},
-		{"ours", fakeMap{host: "127.0.0.1", port: 8888, desc: "onsite Acme 8888", lease: 60}, "", true},
-		{"ours, for another host", fakeMap{host: "192.168.1.7", port: 8888, desc: "onsite 8888"}, "", true},
-		{"ours by its look, with another port", fakeMap{host: "192.168.1.7", port: 8888, desc: "onsite Acme 8889"}, "forward.port.taken", false},
+		{"somebody else's", portmaptest.Mapping{Host: "192.168.1.7", Port: 80, Description: "Xbox"}, "forward.port.taken", false},
+		{"somebody else's, and as wanted", portmaptest.Mapping{Host: "127.0.0.1", Port: 8888, Description: "portal"}, "forward.there", false},
+		{"ours", portmaptest.Mapping{Host: "127.0.0.1", Port: 8888, Description: "onsite Acme 8888", Lease: 60}, "", true},
+		{"ours, for another host", portmaptest.Mapping{Host: "192.168.1.7", Port: 8888, Description: "onsite 8888"}, "", true},
+		{"ours by its look, with another port", portmaptest.Mapping{Host: "192.168.1.7", Port: 8888, Description: "onsite Acme 8889"}, "forward.port.taken", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, func(f *fakeRouter) { f.maps[fakeKey{"tcp", 8888}] = tt.there })
-			r := Ask(t.Context(), f.options())
+			f, o := start(t, func(f *portmaptest.Router) { f.Put("tcp", 8888, tt.there) })
+			r := Ask(t.Context(), o)
 			p, findings, err := r.Plan(t.Context(), Request{Protocol: "tcp", External: 8888, Lease: time.Hour})
 			if err != nil || codes(findings) != tt.codes || p.Before == nil {
 				t.Fatalf("Plan: %+v, %v, want %s", findings, err, tt.codes)
 			}
-			if tt.codes == "forward.port.taken" && (!strings.Contains(findings[0].Detail, "192.168.1.7:") || !strings.Contains(findings[0].Detail, tt.there.desc)) {
+			if tt.codes == "forward.port.taken" && (!strings.Contains(findings[0].Detail, "192.168.1.7:") || !strings.Contains(findings[0].Detail, tt.there.Description)) {
 				t.Errorf("the finding does not say who: %s", findings[0].Detail)
 			}
 			if !tt.made {
-				if got := r.Remove(t.Context(), *p.Before); got.Code != "forward.foreign" || f.did("DeletePortMapping") > 0 {
+				if got := r.Remove(t.Context(), *p.Before); got.Code != "forward.foreign" || f.Did("DeletePortMapping") > 0 {
 					t.Errorf("Remove: %+v", got)
 				}
 				return
@@ -165,7 +159,7 @@ func TestForwardTaken(t *testing.T) {
 			if got := p.Apply(t.Context()); codes(got) != "forward.added" {
 				t.Errorf("Apply: %+v", got)
 			}
-			if m, _ := f.mapped("tcp", 8888); m.host != "127.0.0.1" || m.lease != 3600 {
+			if m, _ := f.Get("tcp", 8888); m.Host != "127.0.0.1" || m.Lease != 3600 {
 				t.Errorf("the router has %+v", m)
 			}
 		})
@@ -176,27 +170,27 @@ func TestForwardTaken(t *testing.T) {
 // is refused.
 func TestForwardRestored(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, func(f *fakeRouter) {
-		f.maps[fakeKey{"tcp", 8888}] = fakeMap{host: "127.0.0.1", port: 8888, desc: "onsite 8888"}
-		f.pmpMute = true
+	f, o := start(t, func(f *portmaptest.Router) {
+		f.Put("tcp", 8888, portmaptest.Mapping{Host: "127.0.0.1", Port: 8888, Description: "onsite 8888"})
+		f.NoPMP = true
 	})
-	r := Ask(t.Context(), f.options())
+	r := Ask(t.Context(), o)
 	p, _, err := r.Plan(t.Context(), Request{Protocol: "tcp", External: 8888, Host: netip.MustParseAddr("192.168.1.200"), Lease: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := p.Apply(t.Context())
-	if m, ok := f.mapped("tcp", 8888); codes(got) != "forward.host.other" || !ok || m.host != "127.0.0.1" {
+	if m, ok := f.Get("tcp", 8888); codes(got) != "forward.host.other" || !ok || m.Host != "127.0.0.1" {
 		t.Errorf("Apply: %+v; the router has %+v, %v", got, m, ok)
 	}
 }
 
 func TestPlanRefuses(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, nil)
-	r := Ask(t.Context(), f.options())
-	silent := newFake(t, func(f *fakeRouter) { f.mute["ssdp"], f.pmpMute = true, true })
-	nobody := Ask(t.Context(), silent.options())
+	f, o := start(t, nil)
+	r := Ask(t.Context(), o)
+	_, silent := start(t, func(f *portmaptest.Router) { f.NoUPnP, f.NoPMP = true, true })
+	nobody := Ask(t.Context(), silent)
 	for _, tt := range []struct {
 		name   string
 		router *Router
@@ -222,7 +216,7 @@ func TestPlanRefuses(t *testing.T) {
 			t.Errorf("%s: Plan = %v", tt.name, err)
 		}
 	}
-	if f.count() > 0 {
+	if f.Count() > 0 {
 		t.Error("something was made")
 	}
 }
@@ -263,15 +257,14 @@ func TestRefusals(t *testing.T) {
 // time, and gone in the end.
 func TestKeep(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*fakeRouter){
+	for name, change := range map[string]func(*portmaptest.Router){
 		"UPnP":    nil,
-		"PCP":     func(f *fakeRouter) { f.mute["ssdp"] = true },
-		"NAT-PMP": func(f *fakeRouter) { f.mute["ssdp"], f.natpmpOnly = true, true },
+		"PCP":     func(f *portmaptest.Router) { f.NoUPnP = true },
+		"NAT-PMP": func(f *portmaptest.Router) { f.NoUPnP, f.NATPMPOnly = true, true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, change)
-			o := f.options()
+			f, o := start(t, change)
 			o.Watch = 5 * time.Millisecond
 			o.Memory = &Memory{Dir: t.TempDir()}
 			r := Ask(t.Context(), o)
@@ -286,18 +279,16 @@ func TestKeep(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan report.Finding)
 			go func() { ended <- p.Keep(ctx, func(f report.Finding) { told <- f }) }()
-			f.mu.Lock() // it restarts
-			f.maps, f.epoch = map[fakeKey]fakeMap{}, 0
-			f.mu.Unlock()
+			f.Restart()
 			if got := <-told; got.Code != "forward.remade" {
 				t.Errorf("told %+v", got)
 			}
-			if _, ok := f.mapped("tcp", 8888); !ok {
+			if _, ok := f.Get("tcp", 8888); !ok {
 				t.Error("it was not made again")
 			}
 			cancel()
-			if got := <-ended; got.Code != "forward.removed" || f.count() > 0 || len(o.Memory.load()) > 0 {
-				t.Errorf("Keep = %+v; left: %v", got, f.maps)
+			if got := <-ended; got.Code != "forward.removed" || f.Count() > 0 || len(o.Memory.load()) > 0 {
+				t.Errorf("Keep = %+v; left: %v", got, f.Count())
 			}
 		})
 	}
@@ -306,8 +297,7 @@ func TestKeep(t *testing.T) {
 // TestRenew: half of the lease is over.
 func TestRenew(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, nil)
-	o := f.options()
+	f, o := start(t, nil)
 	now := time.Now()
 	o.Now = func() time.Time { return now }
 	r := Ask(t.Context(), o)
@@ -321,7 +311,7 @@ func TestRenew(t *testing.T) {
 		if f, ok := p.look(t.Context()); ok {
 			t.Errorf("look tells %+v", f)
 		}
-		if got := f.did("AddPortMapping"); minutes == 10 && got > 2 || minutes == 31 && got < adds {
+		if got := f.Did("AddPortMapping"); minutes == 10 && got > 2 || minutes == 31 && got < adds {
 			t.Errorf("after %d minutes: %d AddPortMapping", minutes, got)
 		}
 	}
