@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fatih/color"
 
@@ -80,6 +81,30 @@ func (p *printer) table(rows [][2]string) {
 			margin := strings.Repeat(" ", wide+2)
 			p.linef("%-*s  %s", wide, r[0], report.Wrap(report.Printable(r[1]), p.width-wide-2, margin))
 		}
+	}
+}
+
+// grid writes rows of several columns, aligned; the first row names them.
+func (p *printer) grid(rows [][]string) {
+	var wide []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(wide) {
+				wide = append(wide, 0)
+			}
+			wide[i] = max(wide[i], utf8.RuneCountInString(report.Printable(cell)))
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			cell = report.Printable(cell)
+			b.WriteString(cell)
+			if i+1 < len(row) {
+				b.WriteString(strings.Repeat(" ", wide[i]-utf8.RuneCountInString(cell)+2))
+			}
+		}
+		p.linef("%s", b.String())
 	}
 }
 

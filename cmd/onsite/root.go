@@ -74,6 +74,8 @@ func newRootCmd(a *app) *cobra.Command {
 		newGroup("csr", "Make and read certificate requests", newCSRNewCmd(a), newCSRRenewCmd(a), newCSRShowCmd(a)),
 		newGroup("dns", "Find out what a name leads to, and keep it right", newDNSCheckCmd(a), newDNSUpdateCmd(a)),
 		newGroup("pfx", "Split and make PFX bundles", newPFXSplitCmd(a), newPFXMakeCmd(a)),
+		newGroup("port", "Forward ports on the router",
+			newPortGuideCmd(a), newGroup("forward", "List, make and remove the router's forwardings", newPortForwardListCmd(a), newPortForwardAddCmd(a), newPortForwardRemoveCmd(a))),
 		newGroup("portal", "Serve and check the web portal", newPortalServeCmd(a), newPortalCheckCmd(a)),
 		newGroup("reflector", "Serve a way to see a site from outside", newReflectorServeCmd(a)),
 		newNetCmd(a),

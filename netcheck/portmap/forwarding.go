@@ -83,4 +83,6 @@ type Request struct {
 	Method Method
 	// LowPorts allows outside ports below 1024.
 	LowPorts bool
+	// Outside connects to what was made from outside; nil: that is not looked at.
+	Outside Outside
 }

@@ -150,5 +150,5 @@ func (p *Plan) Release(ctx context.Context) report.Finding {
 		return report.Fail("forward.remove.failed", p.Made.name(), fmt.Sprintf("%s: %s; %s", p.Made.Method, err, until),
 			"delete it in the router's page")
 	}
-	return report.Pass("forward.removed", p.Made.name(), "it went to "+p.Made.target())
+	return report.Pass("forward.removed", p.Made.name(), "taken away; it went to "+p.Made.target())
 }

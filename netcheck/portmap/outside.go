@@ -23,17 +23,17 @@ const (
 	proofSize = 32
 )
 
-// Prove connects to what Apply made from outside. A forwarding that the router
+// prove connects to what was made from outside. A forwarding that the router
 // lists and that is dead is taken away, made once more and tried again: that
 // alone heals some routers (github.com/tailscale/tailscale/issues/21208).
-func (p *Plan) Prove(ctx context.Context, dial Outside) []report.Finding {
+func (p *Plan) prove(ctx context.Context) []report.Finding {
 	name := p.Made.name()
 	if p.Made.Protocol != "tcp" {
 		return []report.Finding{report.Unknown("forward.unchecked", name, "UDP cannot be checked from outside: silence says nothing", "try it with the program that uses it")}
 	}
 	inside, how, done := p.inside(ctx)
 	defer done()
-	first, err := p.reach(ctx, dial, inside)
+	first, err := p.reach(ctx, inside)
 	switch {
 	case err != nil:
 		return []report.Finding{report.Unknown("forward.unchecked", name, "from outside: "+err.Error(), "check it with onsite port check")}
@@ -50,11 +50,11 @@ func (p *Plan) Prove(ctx context.Context, dial Outside) []report.Finding {
 	if err := p.router.remove(ctx, &p.notes, *p.Made); err != nil {
 		return []report.Finding{p.dead(fmt.Sprintf("%s from outside, while %s; and it cannot be made anew: %s", first, how, err), byHandNow(*p.Made))}
 	}
-	p.Before = nil
-	if findings := p.Apply(ctx); report.Failed(findings) || p.Made == nil {
+	p.Before, p.Made = nil, nil
+	if findings := p.apply(ctx); p.Made == nil || report.Failed(findings) {
 		return findings
 	}
-	second, err := p.reach(ctx, dial, inside)
+	second, err := p.reach(ctx, inside)
 	switch {
 	case err != nil:
 		return []report.Finding{report.Unknown("forward.unchecked", name, "it was made anew; from outside: "+err.Error(), "check it with onsite port check")}
@@ -83,8 +83,8 @@ func (p *Plan) proven(inside *beacon, more string) report.Finding {
 const reached = "reached"
 
 // reach connects from outside once and says how that went.
-func (p *Plan) reach(ctx context.Context, dial Outside, inside *beacon) (string, error) {
-	conn, outcome, err := dial(ctx, p.Made.External)
+func (p *Plan) reach(ctx context.Context, inside *beacon) (string, error) {
+	conn, outcome, err := p.outside(ctx, p.Made.External)
 	if err != nil {
 		return "", err
 	}

@@ -28,11 +28,12 @@ type Plan struct {
 	// External is the router's address outside; zero when it tells none.
 	External netip.Addr
 
-	router *Router
-	notes  notes
-	secret nonce  // PCP's
-	epoch  uint32 // of the last answer of NAT-PMP or PCP
-	begun  time.Time
+	router  *Router
+	outside Outside
+	notes   notes
+	secret  nonce  // PCP's
+	epoch   uint32 // of the last answer of NAT-PMP or PCP
+	begun   time.Time
 }
 
 // Observations are the questions of Plan, Apply and Keep, in order.
@@ -42,7 +43,7 @@ func (p *Plan) Observations() []report.Observation { return p.notes.list }
 // "forward.port.low" (KindRefused), "forward.router.silent" (KindNoAnswer), or
 // of KindUsage. A finding that fails says why it cannot be made.
 func (r *Router) Plan(ctx context.Context, q Request) (*Plan, []report.Finding, error) {
-	p := &Plan{router: r, External: r.External(), notes: notes{now: r.o.Now}}
+	p := &Plan{router: r, outside: q.Outside, External: r.External(), notes: notes{now: r.o.Now}}
 	want := Forwarding{
 		Protocol: q.Protocol, External: q.External, Host: q.Host.Unmap().String(), Internal: q.Internal,
 		Description: description(q.Site, q.External), Lease: q.Lease.Round(time.Second), Ours: true,
@@ -192,9 +193,22 @@ func (r *Router) recognise(f *Forwarding) {
 	}
 }
 
-// Apply makes the forwarding, by the first method that works, and looks whether
-// the router lists it. Without a finding that fails, p.Made is what was made.
+// Apply makes the forwarding, by the first method that works, looks whether the
+// router lists it, and connects to it from outside where that was asked for.
+// p.Made is what was made. When ctx ends meanwhile, it is taken away again.
 func (p *Plan) Apply(ctx context.Context) []report.Finding {
+	findings := p.apply(ctx)
+	if p.Made != nil && p.outside != nil && ctx.Err() == nil {
+		findings = append(findings, p.prove(ctx)...)
+	}
+	if p.Made != nil && ctx.Err() != nil {
+		findings = append(findings, p.Release(ctx))
+		p.Made = nil
+	}
+	return findings
+}
+
+func (p *Plan) apply(ctx context.Context) []report.Finding {
 	var refused []report.Finding
 	for _, m := range p.Methods {
 		made, findings, err := p.make(ctx, m)
@@ -202,11 +216,16 @@ func (p *Plan) Apply(ctx context.Context) []report.Finding {
 			p.Made, p.begun = made, p.router.o.Now()
 			return findings
 		}
+		if ctx.Err() != nil { // it may have been made all the same
+			half := p.After
+			half.Method, p.Made = m, &half
+			return nil
+		}
 		f := p.failure(ctx, m, err)
 		if !slices.ContainsFunc(refused, func(g report.Finding) bool { return g.Code == f.Code }) {
 			refused = append(refused, f)
 		}
-		if ctx.Err() != nil || f.Code == "forward.port.taken" || f.Code == "forward.rule.typed" {
+		if f.Code == "forward.port.taken" || f.Code == "forward.rule.typed" {
 			break // the other methods would open another door to the same port
 		}
 	}
@@ -341,7 +360,7 @@ func (p *Plan) made(f Forwarding, how string, stays bool) []report.Finding {
 	if f.Lease > 0 {
 		until = "until " + p.router.clock(f.Lease)
 	}
-	list := []report.Finding{report.Pass("forward.added", f.name(), fmt.Sprintf("to %s, %s, %s", f.target(), until, how))}
+	list := []report.Finding{report.Pass("forward.added", f.name(), fmt.Sprintf("forwarded to %s, %s, %s", f.target(), until, how))}
 	if stays || p.After.Lease > 0 && f.Lease == 0 {
 		list = append(list, report.Warn("forward.stays", f.name(), "the router gives no forwarding that ends by itself: this one stays",
 			fmt.Sprintf("remove it when it is not needed any more: onsite port forward remove %d", f.External)))

@@ -128,7 +128,7 @@ func (r *Router) Remove(ctx context.Context, f Forwarding) report.Finding {
 			return report.Fail("forward.remove.failed", f.name(), "the router said yes, and still lists it", "delete it in the router's page")
 		}
 	}
-	return report.Pass("forward.removed", f.name(), fmt.Sprintf("it went to %s", f.target()))
+	return report.Pass("forward.removed", f.name(), "taken away; it went to "+f.target())
 }
 
 // remove takes a forwarding away in the way in which it was made.
