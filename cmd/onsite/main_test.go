@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 //	utf16 FILE             turn a file into UTF-16 with a byte-order mark
 //	folder DIR NAME...     the folder holds exactly these names
 //	provider NAME ADDR     a dynamic-DNS provider: see dns_update_test.go
+//	forwarded ADDR         wait until that router forwards something
+//	router ADDR [QUIRK]    a router for forwardings listens at an address of loopback
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -58,6 +60,8 @@ func TestScripts(t *testing.T) {
 			"provider":  cmdProvider,
 
 			"nameserver": cmdNameServer,
+			"router":     cmdRouter,
+			"forwarded":  cmdForwarded,
 		},
 	})
 }

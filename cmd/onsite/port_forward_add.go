@@ -62,8 +62,8 @@ That the router lists a forwarding proves nothing. With --via a reflector connec
 to the port from outside; where nothing listens on this computer yet, this command
 answers there itself meanwhile. A forwarding that is dead is made once more.
 
-What was made is written down in the user's configuration folder, because NAT-PMP
-and PCP do not tell whose a forwarding is.`,
+What was made is written down in the user's state folder, because NAT-PMP and PCP do
+not tell whose a forwarding is.`,
 		Example: `  onsite port forward add 8888
   onsite port forward add 4500 --to 192.168.1.200:4370 --lease 30m
   onsite port forward add 8888 --keep
@@ -180,7 +180,7 @@ func (a *app) runPortForwardAdd(ctx context.Context, o *portForwardAddOptions) (
 		a.say("making it, and connecting to it from outside ...")
 	}
 	findings = append(findings, plan.Apply(ctx)...)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !o.keep {
 		return done(), ctx.Err()
 	}
 	if plan.Made != nil && o.keep {

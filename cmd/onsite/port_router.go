@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -99,11 +97,11 @@ func (a *app) router(ctx context.Context, o *routerFlags) (*portmap.Router, erro
 
 // forwardings is where forwardings are written down that were made here.
 func (a *app) forwardings() *portmap.Memory {
-	dir, err := os.UserConfigDir()
+	dir, err := a.stateDir()
 	if err != nil {
 		return nil // then the router's list alone tells
 	}
-	return &portmap.Memory{Dir: filepath.Join(dir, "onsite"), Now: a.now}
+	return &portmap.Memory{Dir: dir, Now: a.now}
 }
 
 // routerJSON is a router in JSON.

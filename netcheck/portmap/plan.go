@@ -146,6 +146,9 @@ func (r *Router) judgeAddress() []report.Finding {
 	subject := r.Gateway.String()
 	switch addressKind(a) {
 	case "none":
+		if r.offline() {
+			break
+		}
 		return []report.Finding{report.Warn("forward.router.no-address", subject, "the router tells no address outside: a forwarding may lead nowhere",
 			"run onsite net: it tells what stands between the router and the Internet")}
 	case "carrier":
@@ -157,8 +160,16 @@ func (r *Router) judgeAddress() []report.Finding {
 			fmt.Sprintf("the router's address outside is %s, which is private: another router stands in front of it", a),
 			fmt.Sprintf("let that one forward the port to %s as well (onsite port guide shows both), or make it a bridge", a))}
 	}
+	if r.offline() {
+		return []report.Finding{report.Warn("forward.router.offline", subject,
+			fmt.Sprintf("the router says that its connection to the Internet is %q: a forwarding may lead nowhere", report.Printable(r.Status)),
+			"see the router's status page, and wait until it is connected")}
+	}
 	return nil
 }
+
+// offline reports whether the router says that it is not connected.
+func (r *Router) offline() bool { return r.Status != "" && r.Status != "Connected" }
 
 // now asks who has a port: the router, else what was written down.
 func (r *Router) now(ctx context.Context, n *notes, want Forwarding) (*Forwarding, error) {

@@ -28,7 +28,7 @@ func (o Options) mapPCP(ctx context.Context, n *notes, f Forwarding, lifetime ti
 	defer conn.Close()
 	request := mapRequest{
 		protocol: protocolNumbers[f.Protocol], internal: f.Internal, external: f.External,
-		lifetime: uint32(lifetime / time.Second), client: localOf(conn), nonce: secret, exactly: lifetime > 0,
+		lifetime: seconds(lifetime), client: localOf(conn), nonce: secret, exactly: lifetime > 0,
 	}
 	if host, err := netip.ParseAddr(f.Host); err == nil && host != request.client {
 		request.onBehalf = host
@@ -52,7 +52,7 @@ func (o Options) mapNATPMP(ctx context.Context, n *notes, f Forwarding, lifetime
 	if f.Host != localOf(conn).String() {
 		return granted{}, errOtherHost
 	}
-	request := mapRequest{protocol: protocolNumbers[f.Protocol], internal: f.Internal, lifetime: uint32(lifetime / time.Second)}
+	request := mapRequest{protocol: protocolNumbers[f.Protocol], internal: f.Internal, lifetime: seconds(lifetime)}
 	if lifetime > 0 { // to take it away the outside port is 0: RFC 6886, section 3.4
 		request.external = f.External
 	}
@@ -84,4 +84,9 @@ func (o Options) askMap(ctx context.Context, n *notes, conn net.Conn, method Met
 	g := granted{external: a.external, lease: time.Duration(a.lifetime) * time.Second, epoch: a.epoch}
 	done(fmt.Sprintf("outside port %d for %d s", g.external, a.lifetime), nil)
 	return g, nil
+}
+
+// seconds is a lifetime as both protocols write it.
+func seconds(d time.Duration) uint32 {
+	return uint32(min(max(d, 0), maxLease) / time.Second)
 }

@@ -30,18 +30,17 @@ func (r *Router) List(ctx context.Context) (Listing, []report.Finding, error) {
 	defer func() { r.Observations = append(r.Observations, n.list...) }()
 	l := Listing{Forwardings: []Forwarding{}}
 	findings := append(slices.Clone(r.Findings), r.judgeAddress()...)
-	switch {
-	case r.igd == nil:
+	if r.igd == nil {
 		findings = append(findings, report.Unknown("forward.list.none", r.Gateway.String(),
 			"the router does not speak UPnP, and NAT-PMP and PCP have no list: only what was made here is known",
 			"look at the router's own page"))
-	default:
+	} else {
 		list, err := r.igd.list(ctx, &n)
 		l.Forwardings, l.Whole = append(l.Forwardings, list...), err == nil
-		if refusedWith(err, UPnP, 401, 602, 606) && len(list) == 0 {
-			l.Forwardings = append(l.Forwardings, r.known(ctx, &n)...)
-		}
 		if err != nil {
+			if len(list) == 0 {
+				l.Forwardings = append(l.Forwardings, r.known(ctx, &n)...)
+			}
 			findings = append(findings, report.Unknown("forward.list.partial", r.Gateway.String(),
 				fmt.Sprintf("the router does not list all of its forwardings: %s; there may be others", err), "look at the router's own page"))
 		}

@@ -30,7 +30,7 @@ func (r *Router) answerPMP(q []byte, _ net.Addr) []byte {
 }
 
 func (r *Router) natpmp(q []byte) []byte {
-	a := binary.BigEndian.AppendUint16([]byte{0, q[1] | 128}, uint16(r.NATPMPCode))
+	a := binary.BigEndian.AppendUint16([]byte{0, q[1] | 128}, r.NATPMPCode)
 	a = binary.BigEndian.AppendUint32(a, r.epoch)
 	if q[1] == 0 {
 		address := r.external().As4()
@@ -73,7 +73,7 @@ func (r *Router) pcp(q []byte) []byte {
 	}
 	a := slices.Clone(q[:60])
 	a[1] |= 128
-	a[3] = byte(code)
+	a[3] = code
 	binary.BigEndian.PutUint32(a[8:], r.epoch)
 	clear(a[12:24])
 	address := r.external().As16()
@@ -99,7 +99,7 @@ func (r *Router) thirdParty(q []byte) string {
 	return netip.AddrFrom16([16]byte(q[8:])).Unmap().String()
 }
 
-func (r *Router) mapPCP(port Port, m Mapping) (code int) {
+func (r *Router) mapPCP(port Port, m Mapping) (code byte) {
 	if m.Lease == 0 {
 		for p, old := range r.maps {
 			switch {

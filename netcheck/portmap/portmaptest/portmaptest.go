@@ -42,7 +42,8 @@ type Router struct {
 	Stranger string // a location that somebody else, 127.0.0.2, answers with
 
 	NoPMP, NATPMPOnly, PCPOnly bool
-	NATPMPCode, PCPCode        int
+	NATPMPCode                 uint16
+	PCPCode                    byte
 	ThirdParty                 bool   // PCP may forward to another host
 	Assign                     uint16 // the outside port that NAT-PMP gives, whatever is asked for
 
@@ -238,7 +239,7 @@ func (r *Router) serve(w http.ResponseWriter, request *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		inner = fmt.Sprintf(fault, code)
 	}
-	fmt.Fprintf(w, envelope, inner) //nolint:errcheck // who hangs up does not want it
+	fmt.Fprintf(w, envelope, inner) //nolint:errcheck,gosec // who hangs up does not want it; no browser reads it
 }
 
 var argument = regexp.MustCompile(`<(New\w+)[^>]*>([^<]*)</`)
@@ -251,10 +252,11 @@ func arguments(body string) map[string]string {
 	return args
 }
 
+// elements writes names and values, in turn.
 func elements(pairs ...string) string {
 	var b strings.Builder
-	for i := 0; i < len(pairs); i += 2 {
-		fmt.Fprintf(&b, "<%s>%s</%s>", pairs[i], html.EscapeString(pairs[i+1]), pairs[i])
+	for pair := range slices.Chunk(pairs, 2) {
+		fmt.Fprintf(&b, "<%s>%s</%s>", pair[0], html.EscapeString(pair[len(pair)-1]), pair[0])
 	}
 	return b.String()
 }
