@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"onsite/internal/special"
 	"onsite/netcheck/portmap"
 	"onsite/report"
 )
@@ -151,7 +152,8 @@ type look struct {
 	site     Site
 	findings []report.Finding
 
-	use     Gateway // the IPv4 gateway in use; zero when there is none
+	use     Gateway    // the IPv4 gateway in use; zero when there is none
+	local   netip.Addr // this computer's address towards the Internet
 	public  PublicAddress
 	routers []portmap.Router // of the IPv4 gateways, in their order
 	first   Hop
@@ -180,11 +182,11 @@ func (l *look) here() error {
 			l.use = g
 		}
 	}
-	if local := l.o.towards(outside["4"]); local.IsValid() && !l.use.Address.IsValid() {
-		i := holder(l.site.Interfaces, local)
-		if i.Kind == KindVPN || i.Kind == KindPPP {
-			l.site.Tunnel = strings.TrimSpace(i.Name + " " + i.Product)
-		}
+	l.local = l.o.towards(outside["4"])
+	// A line that this computer dials itself has a public address; a tunnel has not.
+	if i := holder(l.site.Interfaces, l.local); l.local.IsValid() && !l.use.Address.IsValid() && !special.Global(l.local) &&
+		(i.Kind == KindVPN || i.Kind == KindPPP) {
+		l.site.Tunnel = strings.TrimSpace(i.Name + " " + i.Product)
 	}
 	return nil
 }
@@ -294,8 +296,8 @@ func (l *look) judge() {
 			"this computer's programs are told to use this proxy: what they show outside is its address; here nothing was asked through it",
 			"nothing; when no service answered, the proxy may be the only way out, and the public address is on the router's status page"))
 	}
-	in := natInput{typed: l.o.RouterAddress, public: l.public, local: l.use.Local, gateway: l.use.Address, tunnel: l.site.Tunnel, first: l.first, second: l.second}
-	subject := "router"
+	in := natInput{typed: l.o.RouterAddress, public: l.public, local: l.local, gateway: l.use.Address, tunnel: l.site.Tunnel, first: l.first, second: l.second}
+	subject := "NAT"
 	for i, r := range l.routers {
 		l.add(r.Findings...)
 		if i == l.router() {

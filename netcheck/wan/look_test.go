@@ -138,6 +138,15 @@ func TestLook(t *testing.T) {
 				o.ask = func(context.Context, portmap.Options) portmap.Router { return router(gives(other), silent, silent) }
 			}, "wan.public.found nat.vpn", NATVPN,
 		},
+		"a line that this computer dials": {
+			func(o *Options) {
+				o.interfaces = func() ([]Interface, error) {
+					return []Interface{{Name: "ppp0", Up: true, Kind: KindPPP, Addresses: []netip.Prefix{netip.MustParsePrefix(site + "/32")}}}, nil
+				}
+				o.gateways = func() ([]Gateway, error) { return nil, nil }
+				o.towards = func(netip.Addr) netip.Addr { return at(site) }
+			}, "wan.public.found nat.none wan.address.dynamic", NATNone,
+		},
 		"two gateways": {
 			func(o *Options) {
 				o.gateways = func() ([]Gateway, error) {

@@ -100,6 +100,9 @@ func (in natInput) evidence() report.Evidence {
 	if seen.IsValid() && seen == in.local {
 		fact("own", "yes", fmt.Sprintf("%s is this computer's own address, and the one that the Internet sees", seen))
 	}
+	if in.typed.IsValid() {
+		fact("typed", "yes", "")
+	}
 	probe := in.probe()
 	var wan []string
 	for _, c := range claims(in.router, in.typed) {

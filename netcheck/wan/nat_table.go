@@ -46,6 +46,7 @@ const (
 //	vpn      whether a tunnel of this computer carries its traffic: yes, no
 //	probe    the public address is one step away, or further: here, beyond
 //	second   who is two steps away: private, carrier
+//	typed    the router's WAN address was read from its status page: yes
 //	line     another gateway of this computer has the public address: other
 var natTable = report.Table{
 	{
@@ -127,6 +128,11 @@ var natTable = report.Table{
 		Remedy: "switch VPN and proxy off and run it again; if it stays like that, ask the provider which address incoming connections take",
 	},
 	{
+		When: report.When{"router": "public", "same": "?", "public": "one"}, Status: report.StatusUnknown, Code: "nat.unknown",
+		Detail: "not known, for the router contradicts itself: its WAN address is {wan}",
+		Remedy: askStatusPage,
+	},
+	{
 		When: report.When{"router": "public", "public": "?|two-ways"}, Status: report.StatusUnknown, Code: "nat.unknown",
 		Detail: "the router has the public address {wan}, but nobody outside confirms it",
 		Remedy: "run it again when the Internet is reached from here; --echo and --stun name other services",
@@ -135,6 +141,11 @@ var natTable = report.Table{
 		When: report.When{"router": "?", "vpn": "yes"}, Status: report.StatusUnknown, Code: "nat.vpn",
 		Detail: "not known, for the router tells no WAN address and a VPN on this computer hides the line",
 		Remedy: noVPN,
+	},
+	{
+		When: report.When{"router": "?", "probe": "beyond", "typed": "yes"}, Status: report.StatusUnknown, Code: "nat.unknown",
+		Detail: "not known, for the router passes packets for the typed address on, as if it were another's",
+		Remedy: "read the WAN address from the router's own status page once more; if it is {address}, switch the router's DMZ host off and run it again",
 	},
 	{
 		When: report.When{"router": "?", "probe": "here"}, Status: report.StatusUnknown, Code: "nat.unknown",

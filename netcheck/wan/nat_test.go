@@ -81,7 +81,8 @@ func TestNATTable(t *testing.T) {
 		"nobody answers, one step away":     {natInput{router: mute, first: Hop{at(site), true}}, site, "nat.unknown", report.StatusUnknown, "hints at single NAT"},
 		"nobody answers, further away":      {natInput{router: mute, first: Hop{at(home), false}}, site, "nat.unknown", report.StatusUnknown, "hints at a second NAT"},
 		"nobody answers, private beyond":    {natInput{router: mute, second: Hop{at("10.3.2.1"), false}}, site, "nat.unknown", report.StatusUnknown, "two steps away is 10.3.2.1"},
-		"two addresses":                     {natInput{router: router(gives(site), gives("11.0.0.9"), silent)}, site, "nat.unknown", report.StatusUnknown, ""},
+		"typed in, but passes on":           {natInput{router: mute, typed: at(site), first: Hop{at(home), false}}, site, "nat.unknown", report.StatusUnknown, "typed address"},
+		"two addresses":                     {natInput{router: router(gives(site), gives("11.0.0.9"), silent)}, site, "nat.unknown", report.StatusUnknown, "contradicts itself"},
 		"an odd answer":                     {natInput{router: router(portmap.Answer{Err: errors.New("not XML")}, silent, silent)}, site, "nat.unknown", report.StatusUnknown, "not XML"},
 	}
 	used := map[int]bool{}
