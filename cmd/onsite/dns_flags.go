@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -26,8 +27,26 @@ type dnsFlags struct {
 }
 
 func (d *dnsFlags) add(f *pflag.FlagSet) {
-	f.StringSliceVar(&d.resolvers, "resolver", nil, "ask this resolver, HOST:PORT, in place of this computer's (repeatable)")
+	d.addResolver(f)
 	f.StringSliceVar(&d.roots, "roots", nil, "root servers of a network of its own: HOST:PORT (repeatable), or a file that lists them")
+}
+
+// addResolver is for commands that ask resolvers alone.
+func (d *dnsFlags) addResolver(f *pflag.FlagSet) {
+	f.StringSliceVar(&d.resolvers, "resolver", nil, "ask this resolver, HOST:PORT, in place of this computer's (repeatable)")
+}
+
+// resolver asks the resolvers that were named, in turn; nil when there are none.
+func (d *dnsFlags) resolver(ctx context.Context) (*net.Resolver, error) {
+	s, err := d.sources(ctx)
+	if err != nil || len(s.Resolvers) == 0 {
+		return nil, err
+	}
+	var asked atomic.Uint64
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		at := s.Resolvers[(asked.Add(1)-1)%uint64(len(s.Resolvers))] // a question without an answer is asked again
+		return new(net.Dialer).DialContext(ctx, network, at.String())
+	}}, nil
 }
 
 // sources is whom to ask.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 type netOptions struct {
 	public        publicFlags
+	dns           dnsFlags
 	routerAddress string
 	timeout       time.Duration
 }
@@ -45,6 +47,7 @@ is remembered for each router, so that a later run can tell when it has changed.
 	cmd.RunE = a.verb(func(ctx context.Context, _ []string) (outcome, error) { return a.runNet(ctx, o) })
 	f := cmd.Flags()
 	o.public.add(cmd)
+	o.dns.addResolver(f)
 	f.StringVar(&o.routerAddress, "router-address", "", "the router's WAN address, as its status page shows it")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest time for the whole look")
 	return cmd
@@ -88,9 +91,14 @@ func (a *app) runNet(ctx context.Context, o *netOptions) (outcome, error) {
 			return outcome{}, usageError("--router-address %q: give an IPv4 address such as 203.0.113.10", o.routerAddress)
 		}
 	}
+	resolver, err := o.dns.resolver(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	public.DialContext = (&net.Dialer{Resolver: resolver}).DialContext
 	visits := a.readVisits()
 	site, findings, err := wan.Look(ctx, wan.Options{
-		Public: public, RouterAddress: router.Unmap(), Proxy: a.proxy(), Past: visits, Timeout: o.timeout, Now: a.now,
+		Public: public, RouterAddress: router.Unmap(), Resolver: resolver, Proxy: a.proxy(), Past: visits, Timeout: o.timeout, Now: a.now,
 	})
 	if err != nil {
 		return outcome{Result: site, Findings: findings}, err

@@ -2,6 +2,7 @@ package wan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -104,26 +105,33 @@ func readName(name string, addr netip.Addr) string {
 type reverse struct {
 	name      string // "" for none
 	confirmed bool   // the name leads back to the address
-	err       error
+	err       error  // of the question that was not answered
 }
 
 // lookBack asks for the name of an address, and whether that leads back.
 func lookBack(ctx context.Context, resolver *net.Resolver, addr netip.Addr) reverse {
 	found, err := resolver.LookupAddr(ctx, addr.String())
 	if err != nil || len(found) == 0 {
-		if e, ok := err.(*net.DNSError); ok && e.IsNotFound { //nolint:errorlint // the resolver wraps nothing
-			err = nil
-		}
-		return reverse{err: err}
+		return reverse{err: unanswered(err)}
 	}
-	r := reverse{name: strings.TrimSuffix(found[0], ".")}
 	network := "ip4"
 	if addr.Is6() {
 		network = "ip6"
 	}
 	forward, err := resolver.LookupNetIP(ctx, network, found[0])
-	r.confirmed = err == nil && slices.ContainsFunc(forward, func(a netip.Addr) bool { return a.Unmap() == addr })
-	return r
+	return reverse{
+		name:      strings.TrimSuffix(found[0], "."),
+		confirmed: slices.ContainsFunc(forward, func(a netip.Addr) bool { return a.Unmap() == addr }),
+		err:       unanswered(err),
+	}
+}
+
+// unanswered drops an error that is an answer: that there is no such name.
+func unanswered(err error) error {
+	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
+		return nil
+	}
+	return err
 }
 
 func (r reverse) String() string {
@@ -134,6 +142,8 @@ func (r reverse) String() string {
 		return "there is no reverse name"
 	case r.confirmed:
 		return "the reverse name is " + r.name
+	case r.err != nil:
+		return "the reverse name is " + r.name + ", and whether that leads back could not be asked"
 	}
 	return "the reverse name is " + r.name + ", which does not lead back"
 }

@@ -41,12 +41,14 @@ func classOf(addr netip.Addr) string {
 
 // claim is what was said of the router's WAN address, and by whom.
 type claim struct {
-	addr netip.Addr
-	who  []string
+	addr    netip.Addr
+	who     []string
+	against []claim // what others said, who know less
 }
 
 // claims are the addresses that the router names, each with the protocols that
-// say so. 0.0.0.0 is no address: the line is down, or the router is wrong.
+// say so. 0.0.0.0 is no address: the line is down, or the router is wrong. What
+// its status page shows counts alone, for who has read it knows better.
 func claims(r portmap.Router, typed netip.Addr) []claim {
 	var list []claim
 	add := func(addr netip.Addr, who string) {
@@ -61,9 +63,10 @@ func claims(r portmap.Router, typed netip.Addr) []claim {
 	}
 	add(typed, "the router's status page")
 	for _, a := range answers(r) {
-		if addr := a.External.Unmap(); !typed.IsValid() || addr == typed { // who has read the page knows better
-			add(addr, a.name)
-		}
+		add(a.External.Unmap(), a.name)
+	}
+	if typed.IsValid() {
+		list[0].against, list = list[1:], list[:1]
 	}
 	return list
 }
@@ -82,7 +85,11 @@ func (c claim) String() string {
 	if len(c.who) > 1 {
 		verb = "say"
 	}
-	return fmt.Sprintf("%s %s %s", and(c.who), verb, c.addr)
+	text := fmt.Sprintf("%s %s %s", and(c.who), verb, c.addr)
+	for _, other := range c.against {
+		text += ", although " + other.String()
+	}
+	return text
 }
 
 func and(list []string) string {
@@ -104,15 +111,20 @@ func (in natInput) evidence() report.Evidence {
 		fact("typed", "yes", "")
 	}
 	probe := in.probe()
+	typed := in.typed
+	if typed.IsValid() && typed == seen && probe == "beyond" {
+		fact("router", "", in.refuted(claim{addr: typed, who: []string{"the router's status page"}}))
+		typed = netip.Addr{}
+	}
 	var wan []string
-	for _, c := range claims(in.router, in.typed) {
+	for _, c := range claims(in.router, typed) {
 		class := classOf(c.addr)
 		switch {
 		case probe == "here" && class != "public":
 			fact("router", "", fmt.Sprintf("%s, but it answers for %s itself", c, seen))
 			continue
 		case probe == "beyond" && c.addr == seen:
-			fact("router", "", fmt.Sprintf("%s, but %s passes packets for it on, to another router or to its own DMZ host", c, in.gateway))
+			fact("router", "", in.refuted(c))
 			continue
 		}
 		fact("router", class, c.String())
@@ -157,6 +169,11 @@ func (in natInput) evidence() report.Evidence {
 		}
 	}
 	return e
+}
+
+// refuted says why a claim that the router has the public address is not believed.
+func (in natInput) refuted(c claim) string {
+	return fmt.Sprintf("%s, but %s passes packets for it on, to another router or to its own DMZ host", c, in.gateway)
 }
 
 func tunnelHow(tunnel string) string {

@@ -82,6 +82,8 @@ func TestNATTable(t *testing.T) {
 		"nobody answers, further away":      {natInput{router: mute, first: Hop{at(home), false}}, site, "nat.unknown", report.StatusUnknown, "hints at a second NAT"},
 		"nobody answers, private beyond":    {natInput{router: mute, second: Hop{at("10.3.2.1"), false}}, site, "nat.unknown", report.StatusUnknown, "two steps away is 10.3.2.1"},
 		"typed in, but passes on":           {natInput{router: mute, typed: at(site), first: Hop{at(home), false}}, site, "nat.unknown", report.StatusUnknown, "typed address"},
+		"typed in wrongly, PCP knows":       {natInput{router: router(refuses(501), silent, gives("192.168.0.20")), typed: at(site), first: Hop{at(home), false}}, site, "nat.double", report.StatusWarn, "PCP says 192.168.0.20"},
+		"typed in against the router":       {natInput{router: router(gives(site), silent, silent), typed: at("10.0.0.2")}, site, "nat.double", report.StatusWarn, "although UPnP says"},
 		"two addresses":                     {natInput{router: router(gives(site), gives("11.0.0.9"), silent)}, site, "nat.unknown", report.StatusUnknown, "contradicts itself"},
 		"an odd answer":                     {natInput{router: router(portmap.Answer{Err: errors.New("not XML")}, silent, silent)}, site, "nat.unknown", report.StatusUnknown, "not XML"},
 	}
