@@ -16,6 +16,7 @@ import (
 
 type dnsCheckOptions struct {
 	dns              dnsFlags
+	public           publicFlags
 	name, expect, ca string
 	wait             time.Duration
 }
@@ -51,6 +52,7 @@ name is right, and ends as soon as it is; the exit status is that of the last lo
 	f.StringVar(&o.ca, "ca", "", "domain of the authority that shall issue certificates: judge CAA records for it")
 	f.DurationVar(&o.wait, "wait", 0, "look again until the name is right, but no longer than this")
 	o.dns.add(f)
+	o.public.add(cmd)
 	return cmd
 }
 
@@ -104,8 +106,12 @@ func (a *app) expected(ctx context.Context, o *dnsCheckOptions) (netip.Addr, []r
 	case "":
 		return netip.Addr{}, nil, nil
 	case "wan":
+		from, err := o.public.options(a)
+		if err != nil {
+			return netip.Addr{}, nil, err
+		}
 		a.say("... asking for this network's public address")
-		public := wan.Public(ctx, wan.PublicOptions{Now: a.now})
+		public := wan.Public(ctx, from)
 		if err := ctx.Err(); err != nil {
 			return netip.Addr{}, nil, err
 		}
