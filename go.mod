@@ -11,6 +11,7 @@ require (
 	github.com/huin/goupnp v1.3.1
 	github.com/inconshreveable/mousetrap v1.1.0
 	github.com/jackpal/gateway v1.2.0
+	github.com/jackpal/go-nat-pmp v1.1.0
 	github.com/kardianos/service v1.3.0
 	github.com/miekg/dns v1.1.73
 	github.com/pavlo-v-chernykh/keystore-go/v4 v4.5.0
