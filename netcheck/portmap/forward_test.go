@@ -47,6 +47,7 @@ func TestForward(t *testing.T) {
 		{name: "permanent-only", router: func(f *portmaptest.Router) { f.Quirk = "permanent-only" }, method: UPnP, applied: "forward.added forward.stays"},
 		{name: "permanent by 402", router: func(f *portmaptest.Router) { f.Quirk = "permanent-402" }, method: UPnP, applied: "forward.added forward.stays"},
 		{name: "for good", change: func(q *Request) { q.Lease = 0 }, method: UPnP, applied: "forward.added"},
+		{name: "a clock", change: func(q *Request) { q.Internal = ClockPort }, plan: "forward.clock.exposed", method: UPnP, applied: "forward.added", lease: time.Hour},
 		{name: "same-port", router: func(f *portmaptest.Router) { f.Quirk, f.NoPMP = "same-port", true }, change: func(q *Request) { q.Internal = 8889 }, applied: "forward.port.same"},
 		{name: "same-port, and PCP can", router: func(f *portmaptest.Router) { f.Quirk = "same-port" }, change: func(q *Request) { q.Internal = 8889 }, method: PCP, applied: "forward.added", lease: time.Hour},
 		{name: "conflict", router: func(f *portmaptest.Router) { f.Quirk = "conflict" }, applied: "forward.port.taken"},

@@ -125,7 +125,7 @@ func exposed(rules []Rule) []report.Finding {
 		if len(rule.Sources) == 0 {
 			list = append(list, report.Warn("forward.clock.exposed", subject,
 				fmt.Sprintf("this opens the time clock %s to everybody on the Internet: its protocol has no encryption, and its key is weak", rule.Host),
-				"let the router accept only the addresses that need it (--source), or use a VPN"))
+				"let the router accept only the addresses that need it (onsite port guide --source), or use a VPN"))
 			continue
 		}
 		list = append(list, report.Warn("forward.clock.filtered", subject,

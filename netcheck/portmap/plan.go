@@ -63,6 +63,7 @@ func (r *Router) Plan(ctx context.Context, q Request) (*Plan, []report.Finding, 
 		return nil, nil, err
 	}
 	findings := append(slices.Clone(r.Findings), r.judgeAddress()...)
+	findings = append(findings, exposed([]Rule{{Protocol: want.Protocol, External: want.External, Host: want.Host, Internal: want.Internal}})...)
 	if len(p.Methods) == 0 {
 		return p, append(findings, report.Fail("forward.host.other", want.name(),
 			fmt.Sprintf("%s is another host, and the router speaks NAT-PMP alone, which forwards to the computer that asks", want.Host),

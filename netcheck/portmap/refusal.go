@@ -68,7 +68,7 @@ var refusals = report.Table{
 	},
 	{
 		When: When{"pcp": "11"}, Status: report.StatusFail, Code: "forward.port.taken",
-		Detail: "the port is taken", Remedy: "look for the port in the router's page and delete what holds it, or choose another outside port",
+		Detail: "the router cannot give this outside port: it is taken, or kept for something else", Remedy: "look for the port in the router's page and delete what holds it, or choose another outside port",
 	},
 	{
 		When: When{"upnp": "729"}, Status: report.StatusFail, Code: "forward.rule.typed",
