@@ -12,3 +12,6 @@ func enableColour(io.Writer) bool { return true }
 
 // waitIfDoubleClicked is for Windows alone.
 func waitIfDoubleClicked(*streams) {}
+
+// consoleIsUTF8 is for Windows alone; elsewhere the environment tells.
+func consoleIsUTF8() bool { return false }

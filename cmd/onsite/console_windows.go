@@ -41,3 +41,9 @@ func waitIfDoubleClicked(s *streams) {
 		bufio.NewReader(s.in).ReadString('\n') //nolint:errcheck // whatever comes, the window closes
 	}
 }
+
+// consoleIsUTF8 reports whether the console shows UTF-8 (code page 65001).
+func consoleIsUTF8() bool {
+	page, err := windows.GetConsoleOutputCP()
+	return err == nil && page == 65001
+}

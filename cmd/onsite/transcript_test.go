@@ -159,6 +159,8 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		portForwardListResult{},
 		portForwardRemoveResult{},
 		portGuideResult{},
+		portCheckResult{},
+		portListenResult{},
 		portalServeResult{},
 		portal.Result{},
 		portal.Seen{},

@@ -33,6 +33,7 @@ func (c *check) judge(ctx context.Context) []report.Finding {
 			p.Grade = &n
 		}
 		p.GradeHow = meaning(grade.Code)
+		p.noNulls()
 		c.remarks(p, evidence)
 	}
 	var done []string
@@ -43,6 +44,23 @@ func (c *check) judge(ctx context.Context) []report.Finding {
 		}
 	}
 	return c.findings
+}
+
+// noNulls makes empty lists of those that are missing.
+func (p *Port) noNulls() {
+	for _, l := range append([]*Look{&p.LAN, &p.Loopback}, pointers(p.Outside)...) {
+		if l.Identity.Names == nil {
+			l.Identity.Names = []string{}
+		}
+	}
+}
+
+func pointers(looks []Look) []*Look {
+	list := make([]*Look, len(looks))
+	for i := range looks {
+		list[i] = &looks[i]
+	}
+	return list
 }
 
 func (c *check) add(f ...report.Finding) { c.findings = append(c.findings, f...) }

@@ -50,7 +50,7 @@ const MaxPlan = 256 << 10
 // error is not nil, which is as in Check.
 func MakePlan(ctx context.Context, o Options) (Plan, Result, []report.Finding, error) {
 	o.Vantages, o.Beacon = nil, false
-	c := &check{o: o.withDefaults(), result: Result{Via: []string{}, Observations: []report.Observation{}}}
+	c := &check{o: o.withDefaults(), result: Result{Via: []string{}, Ports: []Port{}, Observations: []report.Observation{}}}
 	limited, cancel := context.WithTimeout(ctx, c.o.Limit)
 	defer cancel()
 	err := c.begin(limited)

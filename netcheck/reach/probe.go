@@ -72,7 +72,7 @@ type probe struct {
 	beacon  *beacon       // nil: none to expect
 	talk    time.Duration // longest wait for an answer on a connection
 	expect  Kind          // asked for first
-	thrifty bool          // a silent port is asked in the expected kind only
+	thrifty bool          // a silent port is asked in one more kind only
 	settle  func(source netip.AddrPort)
 }
 
@@ -113,7 +113,7 @@ func (p *probe) look(ctx context.Context) (what Identity, out string, err error)
 			queue = append([]Kind{got.Kind}, queue...) // it said itself what it is
 			continue
 		}
-		if got.Kind != KindSilent && got.Kind != KindClosed || p.thrifty {
+		if got.Kind != KindSilent && got.Kind != KindClosed || p.thrifty && len(tried) > 1 {
 			break
 		}
 	}

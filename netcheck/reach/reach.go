@@ -206,7 +206,7 @@ func Check(ctx context.Context, o Options) (Result, []report.Finding, error) {
 
 // checkWith is Check with a beacon that stands already, or none.
 func checkWith(ctx context.Context, o Options, own *beacon) (Result, []report.Finding, error) {
-	c := &check{o: o.withDefaults(), own: own, result: Result{Via: []string{}, Observations: []report.Observation{}}}
+	c := &check{o: o.withDefaults(), own: own, result: Result{Via: []string{}, Ports: []Port{}, Observations: []report.Observation{}}}
 	limited, cancel := context.WithTimeout(ctx, c.o.Limit)
 	defer cancel()
 	if err := c.begin(limited); err != nil {
