@@ -130,6 +130,23 @@ func TestValidCertificateIsProof(t *testing.T) {
 	}
 }
 
+// From another network altogether, the look from here is one from outside.
+func TestFromAway(t *testing.T) {
+	t.Parallel()
+	addr, roots := secure(t, "portal.acme.example")
+	w := newWorld(map[string]string{"11.20.30.20:4444": addr, "11.20.30.20:8888": page(t, 200, "portal/1", "Portal")})
+	for port, code := range map[int]string{4444: "port.works", 8888: "port.outside.something", 4500: "port.outside.refused"} {
+		o := options(w, Target{Host: "portal.acme.example", Port: port})
+		o.Roots = roots
+		o.Resolve = func(context.Context, string) Names {
+			return Names{Addrs: []netip.Addr{netip.MustParseAddr("11.20.30.20")}, How: "says a test"}
+		}
+		if p, f := verdict(t, o); p.Code != code || len(p.Outside) != 1 || p.Loopback.Outcome != "" {
+			t.Errorf("port %d: %+v", port, f)
+		}
+	}
+}
+
 // TestSiblings checks what other ports tell of one that is silent.
 func TestSiblings(t *testing.T) {
 	t.Parallel()

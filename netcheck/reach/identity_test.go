@@ -144,6 +144,10 @@ func TestCheckWithBeacon(t *testing.T) {
 	if p, f := verdict(t, o); p.Code != "port.works" || !strings.Contains(f.Detail, "secret key") {
 		t.Errorf("%+v", f)
 	}
+	o.Sockets = Sockets
+	if p, f := verdict(t, o); p.Code != "port.works" || !strings.Contains(f.Detail, "secret key") {
+		t.Errorf("the table of connections hides the better proof: %+v", f)
+	}
 	// The portal runs: its port is taken.
 	taken := page(t, 200, "x", "y")
 	o.Targets[0].Inside = taken

@@ -92,7 +92,7 @@ func (c *check) evidence(ctx context.Context, p *Port) report.Evidence {
 	add("inside", inside, "")
 	for _, l := range p.Outside {
 		value, how := lookFact(l, lan, p.LAN.Identity.Kind == "")
-		add("outside", value, "from outside ("+l.From+"), "+how)
+		add("outside", value, "seen from outside ("+l.From+"), "+how)
 	}
 	value, how := lookFact(p.Loopback, lan, false)
 	add("loopback", value, "over the loop-back, "+how)
@@ -308,6 +308,9 @@ func (c *check) judgeName(host string) {
 		}
 	case !slices.ContainsFunc(c.result.Ports, func(p Port) bool { return p.target.Host == host && p.Inside != "" }) && !slices.Contains(n.Addrs, public):
 		// Nothing says that this computer is in the site at all.
+		if slices.ContainsFunc(c.result.Ports, func(p Port) bool { return p.target.Host == host && p.Verdict == report.StatusPass }) {
+			break // it was reached, and proved itself by its certificate
+		}
 		c.add(report.Warn("port.name.away", host, fmt.Sprintf("it leads to %s (%s), and this computer is at %s", joinAddrs(n.Addrs), n.How, public),
 			"if this computer is in the site's own network, the name is wrong: onsite dns check "+host))
 	case !slices.Contains(n.Addrs, public):

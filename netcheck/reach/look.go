@@ -89,6 +89,7 @@ func (c *check) lookLoopback(ctx context.Context, p *Port) {
 	if p.Inside == "" && c.o.Public.IsValid() && addr != c.o.Public {
 		// The name leads to another address than this network's own: whoever is
 		// there is looked at from outside.
+		p.Loopback.From = "this network"
 		p.Outside = append(p.Outside, p.Loopback)
 		p.Loopback = Look{How: "this computer is in another network than the target"}
 	}
@@ -157,7 +158,8 @@ func (c *check) lookFrom(ctx context.Context, v vantage, p *Port) Look {
 	pr.settle = func(source netip.AddrPort) { arrived = arrived || c.arrived(p, source) }
 	c.look(ctx, pr, &l)
 	c.compare(ctx, p, &l)
-	if arrived && l.Outcome == Connected && l.Verdict != mute {
+	strong := l.Verdict == same && l.Identity.Kind != KindHTTP
+	if arrived && l.Outcome == Connected && l.Verdict != mute && !strong {
 		// Whatever the page looks like from there: it is this computer that was reached.
 		l.Verdict, l.How = same, "this computer's own table of connections shows the one that came from there, at the inside port"
 	}
