@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -113,10 +114,15 @@ func group(cmd *cobra.Command, args []string) error {
 	remedy := "the commands are " + choice
 	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		// port and portal are both near portel: the one as long as what was typed.
+		slices.SortStableFunc(near, func(a, b string) int { return off(a, args[0]) - off(b, args[0]) })
 		remedy = "did you mean " + cmd.CommandPath() + " " + near[0] + "?"
 	}
 	return report.Errorf(report.KindUsage, "usage", remedy, "%s has no command %q", cmd.CommandPath(), args[0])
 }
+
+// off is by how much two words differ in length.
+func off(a, b string) int { return max(len(a)-len(b), len(b)-len(a)) }
 
 // jsonHelp puts help into the JSON document when one is asked for.
 func (a *app) jsonHelp(root *cobra.Command) {
