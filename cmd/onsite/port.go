@@ -32,7 +32,7 @@ type outsideFlags struct {
 
 func (o *outsideFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&o.via, "via", nil, "URL of a reflector to look through from outside; can be repeated")
+	f.StringArrayVar(&o.via, "via", nil, "reflector to look through from outside, a URL (repeatable)")
 	addSecretFlags(cmd, &o.token, "token", "the reflector's token")
 	f.StringVar(&o.address, "public", "", "public address of the network that this computer is in, instead of asking for it")
 	f.DurationVar(&o.timeout, "timeout", 4*time.Second, "longest wait for one answer")

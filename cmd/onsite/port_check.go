@@ -63,11 +63,14 @@ port itself and proves itself with a secret that never leaves this process.
 
 A clock's comm key is sent in the LAN and from the hotspot, never through a
 reflector. Nothing is changed anywhere.`,
-		Example: `  onsite port check portal.acme.example:8888 --inside 192.168.1.50:8888 --via https://reflector.example --token-file token.txt
-  onsite port check portal.acme.example:8888 portal.acme.example:4500 --inside 8888=192.168.1.50:8888 --inside 4500=192.168.1.200:4370
-  onsite port check portal.acme.example:4500 --inside 192.168.1.200:4370 --key-file key.txt --plan
+		Example: `  onsite port check portal.acme.example:8888 --inside 192.168.1.50:8888 \
+      --via https://reflector.example --token-file token.txt
+  onsite port check portal.acme.example:8888 portal.acme.example:4500 \
+      --inside 8888=192.168.1.50:8888 --inside 4500=192.168.1.200:4370
+  onsite port check portal.acme.example:4500 --inside 192.168.1.200:4370 --plan
   onsite port check --resume
-  onsite port check portal.acme.example:8888 --beacon --via https://reflector.example --token-env TOKEN`,
+  onsite port check portal.acme.example:8888 --beacon \
+      --via https://reflector.example --token-env TOKEN`,
 		Args: cobra.ArbitraryArgs,
 	}
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) (outcome, error) {
