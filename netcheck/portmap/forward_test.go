@@ -335,6 +335,14 @@ func TestMemoryIsPrivate(t *testing.T) {
 	if _, ok := m.find(r, "tcp", 8888, PCP); !ok {
 		t.Error("it was not found")
 	}
+	f.Method = UPnP
+	if err := m.put(r, f, nonce{}, time.Time{}); err != nil || len(m.load()) != 1 {
+		t.Errorf("one port has the records %+v, %v", m.load(), err)
+	}
+	f.Method = PCP
+	if err := m.put(r, f, newNonce(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
 	if _, ok := m.find(&Router{Gateway: netip.MustParseAddr("127.0.0.9")}, "tcp", 8888); ok {
 		t.Error("another router's was found")
 	}

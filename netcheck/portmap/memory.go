@@ -99,10 +99,10 @@ func (m *Memory) change(edit func([]record) []record) error {
 	return err
 }
 
-// put writes a forwarding down, in place of one for the same port.
+// put writes a forwarding down, in place of any other for the same port.
 func (m *Memory) put(router *Router, f Forwarding, secret nonce, until time.Time) error {
 	return m.change(func(list []record) []record {
-		return append(m.without(list, router, f), record{
+		return append(m.without(list, router, Forwarding{Protocol: f.Protocol, External: f.External}), record{
 			Router: router.Gateway.String(), Device: router.udn(), Method: f.Method, Protocol: f.Protocol, External: f.External,
 			Host: f.Host, Internal: f.Internal, Description: f.Description, Nonce: secret[:], Until: until.UTC().Truncate(time.Second),
 		})
