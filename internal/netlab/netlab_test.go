@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		parallel.Value.Set("6") // the tests wait more than they work
+		parallel.Value.Set("8") // the tests wait more than they work
 	}
 	os.Exit(Main(m))
 }
