@@ -93,7 +93,7 @@ func (a *app) line(ctx context.Context, o *outsideFlags) (line, error) {
 func (l line) routers(targets []reach.Target) []netip.Addr {
 	var list []netip.Addr
 	for _, g := range l.gateways {
-		if slices.ContainsFunc(targets, func(t reach.Target) bool {
+		if len(targets) == 0 || slices.ContainsFunc(targets, func(t reach.Target) bool {
 			inside, err := netip.ParseAddrPort(t.Inside)
 			return err != nil || !inside.Addr().IsLoopback()
 		}) {
