@@ -83,7 +83,7 @@ func TestForwardings(t *testing.T) {
 		proven("dropped by the provider", Site{ISPBlock: "18888"}, "", "forward.dead:fail"),
 		added("nothing there", Site{UPnP: "off", PMP: "off"}, add18888, "forward.router.silent:error"),
 		added("for the clock, secure mode", Site{}, add14500, "forward.host.other:fail"),
-		added("for the clock, allowed", Site{Secure: "off"}, add14500, ""),
+		added("for the clock, allowed", Site{Secure: "off"}, add14500, "forward.clock.exposed:warn"),
 		added("for the clock, refused with 606", Site{Quirk: "self-only"}, add14500, "forward.host.other:fail"),
 		added("permanent leases only", Site{Quirk: "permanent-only"}, add18888, "forward.stays:warn"),
 		added("taken", Site{Quirk: "conflict"}, add18888, "forward.port.taken:fail"),
