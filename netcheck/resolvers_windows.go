@@ -1,6 +1,7 @@
 package netcheck
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -55,7 +56,7 @@ func adapterAddresses() (*windows.IpAdapterAddresses, error) {
 		if err == nil {
 			return first, nil
 		}
-		if err != windows.ERROR_BUFFER_OVERFLOW || size > 1<<20 {
+		if !errors.Is(err, windows.ERROR_BUFFER_OVERFLOW) || size > 1<<20 {
 			return nil, err
 		}
 	}

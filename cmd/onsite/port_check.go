@@ -322,6 +322,9 @@ func lookLine(l reach.Look) string {
 		if l.Verdict == "same" {
 			s = "the same: " + s
 		}
+		if l.Network == "udp" {
+			s += ", by UDP only"
+		}
 		return s
 	case "":
 		return "not known (" + l.How + ")"

@@ -112,6 +112,44 @@ func TestPairs(t *testing.T) {
 	}
 }
 
+// A clock that speaks UDP only is none that is down, and what TCP shows outside
+// says nothing of it.
+func TestUDPOnly(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []string{Refused, Timeout} {
+		w := newWorld(map[string]string{
+			"192.168.1.50:8888": Refused, "udp 192.168.1.50:8888": oldClock(t, settings("A1", "192.168.1.1")),
+			"203.0.113.10:8888": outcome, "outside:8888": outcome,
+		})
+		o := options(w, Target{Host: "portal.acme.example", Port: 8888, Inside: "192.168.1.50:8888", Expect: KindClock})
+		o.Vantages = outside(w)
+		p, f := verdict(t, o)
+		if p.Code != "port.clock.udp" || f.Status != report.StatusUnknown || p.LAN.Identity.Serial != "A1" || p.LAN.Network != "udp" {
+			t.Errorf("outside %s: %s, %+v\n%s", outcome, f.Code, p.LAN, f.Detail)
+		}
+	}
+}
+
+// The comm key goes to the address that was confirmed, and not to one that a
+// reflector makes up.
+func TestKeyGoesToConfirmedAddressOnly(t *testing.T) {
+	t.Parallel()
+	key := zk.Key(1234)
+	for _, confirmed := range []bool{true, false} {
+		locked := clock(t, true, settings("A1", "192.168.1.1"))
+		w := newWorld(map[string]string{"192.168.1.50:8888": locked, "203.0.113.10:8888": locked, "outside:8888": locked})
+		o := options(w, Target{Host: "portal.acme.example", Port: 8888, Inside: "192.168.1.50:8888", Expect: KindClock})
+		o.Vantages, o.Key = outside(w), &key
+		if !confirmed {
+			o.Public = netip.Addr{}
+		}
+		p, _ := verdict(t, o)
+		if p.LAN.Identity.Locked || p.Loopback.Identity.Locked == confirmed || p.Loopback.To != "203.0.113.10:8888" {
+			t.Errorf("confirmed %t: in the LAN %+v, over the loop-back %+v", confirmed, p.LAN, p.Loopback)
+		}
+	}
+}
+
 // A certificate that is valid for the name proves who answers, though nobody said
 // where that is in the LAN.
 func TestValidCertificateIsProof(t *testing.T) {

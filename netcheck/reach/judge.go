@@ -118,6 +118,9 @@ func (c *check) lanFact(ctx context.Context, p *Port) (value, how string) {
 		return "mute", fmt.Sprintf("in the LAN, %s is %s", l.To, l.Identity)
 	}
 	how = fmt.Sprintf("in the LAN, %s is %s", l.To, l.Identity)
+	if l.Network == "udp" {
+		return "udp", how + ", by UDP, and refuses TCP"
+	}
 	if want := p.expect(); want != KindAny && want != l.Identity.Kind {
 		return "foreign", how + ", and not " + kindWords[want]
 	}

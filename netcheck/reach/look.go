@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"onsite/devicecfg/zk"
 	"onsite/internal/special"
 	"onsite/report"
 )
@@ -40,6 +41,9 @@ func (c *check) lookLAN(ctx context.Context, p *Port) {
 	pr.expect = p.expect()
 	pr.key = c.o.Key
 	c.look(ctx, pr, &p.LAN)
+	if p.LAN.Outcome == Refused && pr.expect == KindClock {
+		c.lookUDP(ctx, p)
+	}
 	if p.LAN.Identity.Kind != KindHTTP {
 		return
 	}
@@ -49,6 +53,20 @@ func (c *check) lookLAN(ctx context.Context, p *Port) {
 	if second, _, err := again.look(ctx); err == nil && second.Digest != p.LAN.Identity.Digest {
 		p.LAN.Identity.Varies = true
 	}
+}
+
+// lookUDP asks a clock by UDP that refuses TCP: older ones speak nothing else.
+func (c *check) lookUDP(ctx context.Context, p *Port) {
+	start := c.o.Now()
+	o := zk.Options{Addr: p.Inside, Network: "udp", Key: c.o.Key, Timeout: c.o.Timeout, DialContext: c.o.DialContext}
+	what, err := clockIdentity(ctx, o, nil)
+	observed := report.Observation{Server: p.Inside, Question: "UDP, clock?", Answer: what.String(), Milliseconds: c.since(start)}
+	if err != nil {
+		observed.Answer, observed.Error = "", plainDial(err)
+	} else {
+		p.LAN.Identity, p.LAN.Outcome, p.LAN.Network = what, Connected, "udp"
+	}
+	c.observe(observed)
 }
 
 // expect is the kind that a target should be.
@@ -83,7 +101,9 @@ func (c *check) lookLoopback(ctx context.Context, p *Port) {
 	}
 	p.Loopback = Look{From: "here", To: netip.AddrPortFrom(addr, uint16(p.target.Port)).String()} //nolint:gosec // G115: a port
 	pr := c.portProbe(p, func(ctx context.Context) (net.Conn, netip.AddrPort, error) { return c.dial(ctx, p.Loopback.To) })
-	pr.key = c.o.Key
+	if addr == c.confirmed {
+		pr.key = c.o.Key
+	}
 	c.look(ctx, pr, &p.Loopback)
 	c.compare(ctx, p, &p.Loopback)
 	if p.Inside == "" && c.o.Public.IsValid() && addr != c.o.Public {
@@ -201,7 +221,7 @@ func (c *check) trySiblings(ctx context.Context, v vantage, seen map[int]string)
 func (c *check) look(ctx context.Context, pr *probe, l *Look) {
 	start := c.o.Now()
 	what, out, err := pr.look(ctx)
-	l.Identity, l.Outcome, l.Milliseconds = what, out, c.since(start)
+	l.Identity, l.Outcome, l.Network, l.Milliseconds = what, out, "tcp", c.since(start)
 	observed := report.Observation{Server: l.To, Question: "TCP connect, then who is there", Milliseconds: l.Milliseconds}
 	if l.From != "here" {
 		observed.Question += ", through " + l.From

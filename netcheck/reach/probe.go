@@ -243,7 +243,17 @@ func (p *probe) askHTTP(conn net.Conn) (Identity, error) {
 // askClock connects as to a clock. The key is sent where there is one, and only
 // when the clock asks for it.
 func (p *probe) askClock(ctx context.Context, conn net.Conn) (Identity, error) {
-	c, err := zk.Open(ctx, conn, zk.Options{Addr: p.host, Key: p.key, Timeout: p.talk})
+	return clockIdentity(ctx, zk.Options{Addr: p.host, Key: p.key, Timeout: p.talk}, conn)
+}
+
+// clockIdentity asks a clock who it is, over a connection, or over one that it
+// makes when conn is nil.
+func clockIdentity(ctx context.Context, o zk.Options, conn net.Conn) (Identity, error) {
+	connect := func() (*zk.Client, error) { return zk.Open(ctx, conn, o) }
+	if conn == nil {
+		connect = func() (*zk.Client, error) { return zk.Dial(ctx, o) }
+	}
+	c, err := connect()
 	if isOneCode(err, zk.CodeKeyNeeded, zk.CodeKeyWrong) {
 		return Identity{Kind: KindClock, Locked: true}, nil
 	}
@@ -252,15 +262,15 @@ func (p *probe) askClock(ctx context.Context, conn net.Conn) (Identity, error) {
 	}
 	defer c.Close()
 	i := Identity{Kind: KindClock}
-	for _, o := range []struct {
+	for _, option := range []struct {
 		name string
 		to   *string
 	}{{zk.SerialNumber, &i.Serial}, {zk.MAC, &i.MAC}, {zk.IPAddress, &i.Address}, {zk.NetMask, &i.Mask}, {zk.Gateway, &i.Gateway}} {
-		value, _, err := c.Option(ctx, o.name)
+		value, _, err := c.Option(ctx, option.name)
 		if err != nil {
 			break // it answered the connecting, with a checksum: a clock it is
 		}
-		*o.to = banner([]byte(strings.TrimSpace(value)))
+		*option.to = banner([]byte(strings.TrimSpace(value)))
 	}
 	return i, nil
 }

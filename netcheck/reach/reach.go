@@ -19,8 +19,9 @@
 // reached the right thing; 2, another network reached it; 3, the real remote
 // party did. "It works" takes 2 or 3.
 //
-// Nothing is changed anywhere. The comm key of a clock is sent in the LAN alone,
-// or from a hotspot when it is given there; never through somebody's server.
+// Nothing is changed anywhere. The comm key of a clock is sent to its inside
+// address and to this site's confirmed public address, from the LAN or from a
+// hotspot; never through somebody's server, nor to an address that one names.
 package reach
 
 import (
@@ -157,6 +158,8 @@ type Port struct {
 type Look struct {
 	From string `json:"from"` // "here", or the name of a vantage
 	To   string `json:"to"`
+	// Network is tcp, or udp for a clock that refuses TCP and answers by UDP.
+	Network string `json:"network"`
 	// Outcome is connected, refused, timeout or unreachable; "" when it was not
 	// tried, or when nothing can be said of the port.
 	Outcome string `json:"outcome"`
@@ -241,9 +244,12 @@ type check struct {
 	siblings map[int]string // outcome of further outside ports
 	findings []report.Finding
 	beacons  []*standing
-	plan     *Plan   // in hotspot mode
-	own      *beacon // that stands already
-	mu       sync.Mutex
+	// confirmed is Public as the caller knows it: a vantage may lie about it, and
+	// a comm key goes to no address that a vantage names.
+	confirmed netip.Addr
+	plan      *Plan   // in hotspot mode
+	own       *beacon // that stands already
+	mu        sync.Mutex
 }
 
 // vantage is a Vantage with what became of it.
@@ -351,6 +357,7 @@ func (c *check) gatewayPage(ctx context.Context, gateway netip.Addr, kind Kind) 
 // vantages see.
 func (c *check) settlePublic() {
 	public := c.o.Public.Unmap()
+	c.confirmed = public
 	for _, v := range c.vantages {
 		if v.err == nil && !public.IsValid() {
 			public = v.seen

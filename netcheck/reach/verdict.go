@@ -5,7 +5,8 @@ import "onsite/report"
 // The facts that the tables know, and their values.
 //
 //	lan       right, refused, timeout, unreachable, mute, local (loop-back
-//	          addresses only), foreign (another kind of service than expected)
+//	          addresses only), foreign (another kind of service than expected),
+//	          udp (a clock that speaks UDP only)
 //	inside    given, found: who says where it should end
 //	outside   same, named (a valid certificate for the name), alike, other,
 //	          router, mute, something (nothing to compare it with), refused,
@@ -35,6 +36,11 @@ var verdicts = report.Table{
 	{
 		When: report.When{"lan": "right", "outside": "alike", "loopback": "same"}, Status: report.StatusPass,
 		Code: "port.works", Detail: "it works from outside: the forwarding leads to the right place, and from outside it is answered",
+	},
+	{
+		When: report.When{"lan": "udp"}, Status: report.StatusUnknown,
+		Code: "port.clock.udp", Detail: "the clock speaks UDP only, and from outside nothing but TCP is tried",
+		Remedy: "see that the forwarding in the router is for UDP, then have the software outside read the clock; or set the clock to TCP, if its menu has it",
 	},
 	{
 		When: report.When{"lan": "foreign"}, Status: report.StatusFail,

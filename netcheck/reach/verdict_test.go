@@ -72,6 +72,7 @@ func TestDesign(t *testing.T) {
 		{"lan=right outside=timeout others=other-host gateway=ok loopback=same", "port.filtered"},
 		{"lan=refused outside=refused", "port.lan.refused"},
 		{"lan=local outside=refused", "port.lan.local"},
+		{"lan=udp outside=refused", "port.clock.udp"},
 		{"lan=right loopback=same", "port.loopback.only"},
 		{"lan=right loopback=router", "port.loopback.router"},
 		{"lan=right loopback=refused", "port.outside.unknown"},
@@ -93,7 +94,7 @@ func TestDesign(t *testing.T) {
 // only with a grade of 2 or 3, and never when nobody outside was reached.
 func TestNoPassWithoutProof(t *testing.T) {
 	t.Parallel()
-	lan := []string{"", "right", "refused", "timeout", "unreachable", "mute", "local", "foreign"}
+	lan := []string{"", "right", "refused", "timeout", "unreachable", "mute", "local", "foreign", "udp"}
 	looks := []string{"", "same", "named", "alike", "other", "router", "mute", "something", "refused", "timeout", "unreachable"}
 	rest := []map[string]string{}
 	for _, others := range []string{"", "same-host", "other-host", "open", "answers", "timeout"} {

@@ -47,9 +47,12 @@ func (w *world) set(addr, to string) {
 	w.addrs[addr] = to
 }
 
-func (w *world) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	w.mu.Lock()
 	to := w.addrs[addr]
+	if network == "udp" {
+		to = w.addrs["udp "+addr]
+	}
 	w.mu.Unlock()
 	fail := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
 	switch to {
@@ -61,7 +64,7 @@ func (w *world) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 		return nil, &DialError{Outcome: Timeout} // at once: tests do not wait
 	}
 	var d net.Dialer
-	return d.DialContext(ctx, "tcp", to)
+	return d.DialContext(ctx, network, to)
 }
 
 // vantageIn is a vantage that sees the world's public address.
@@ -180,7 +183,7 @@ func secure(t testing.TB, name string) (addr string, roots *x509.CertPool) {
 func clock(t testing.TB, locked bool, options map[string]string) string {
 	return serve(t, func(conn net.Conn) {
 		r := bufio.NewReader(conn)
-		open := !locked
+		answer := terminal(locked, options)
 		for {
 			body, err := zk.ReadFrame(r)
 			if err != nil {
@@ -190,24 +193,55 @@ func clock(t testing.TB, locked bool, options map[string]string) string {
 			if err != nil {
 				return
 			}
-			a := zk.Packet{Command: zk.AckOK, Session: 77, Reply: p.Reply}
-			name := string(bytes.TrimRight(p.Payload, "\x00"))
-			switch value, ok := options[name]; {
-			case p.Command == zk.CmdExit:
-			case p.Command == zk.CmdAuth:
-				open = true
-			case !open:
-				a.Command = zk.AckUnauth
-			case p.Command == zk.CmdOptionsRead && ok:
-				a.Payload = []byte(name + "=" + value + "\x00")
-			case p.Command == zk.CmdOptionsRead:
-				a.Command = zk.AckError
-			}
-			if _, err := conn.Write(a.AppendFrame(nil)); err != nil {
+			if _, err := conn.Write(answer(p).AppendFrame(nil)); err != nil {
 				return
 			}
 		}
 	})
+}
+
+// oldClock is a terminal that speaks UDP only.
+func oldClock(t testing.TB, options map[string]string) string {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	t.Cleanup(func() { conn.Close(); work.Wait() })
+	work.Go(func() {
+		answer, datagram := terminal(false, options), make([]byte, 2048)
+		for {
+			n, from, err := conn.ReadFrom(datagram)
+			if err != nil {
+				return
+			}
+			if p, err := zk.Parse(datagram[:n]); err == nil {
+				conn.WriteTo(answer(p).Append(nil), from)
+			}
+		}
+	})
+	return conn.LocalAddr().String()
+}
+
+// terminal is how a terminal answers, in one session.
+func terminal(locked bool, options map[string]string) func(zk.Packet) zk.Packet {
+	open := !locked
+	return func(p zk.Packet) zk.Packet {
+		a := zk.Packet{Command: zk.AckOK, Session: 77, Reply: p.Reply}
+		name := string(bytes.TrimRight(p.Payload, "\x00"))
+		switch value, ok := options[name]; {
+		case p.Command == zk.CmdExit:
+		case p.Command == zk.CmdAuth:
+			open = true
+		case !open:
+			a.Command = zk.AckUnauth
+		case p.Command == zk.CmdOptionsRead && ok:
+			a.Payload = []byte(name + "=" + value + "\x00")
+		case p.Command == zk.CmdOptionsRead:
+			a.Command = zk.AckError
+		}
+		return a
+	}
 }
 
 func settings(serial, gateway string) map[string]string {
