@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,6 +13,8 @@ import (
 
 	"onsite/devicecfg/zk"
 	"onsite/internal/fileset"
+	"onsite/internal/special"
+	"onsite/netcheck/portmap"
 	"onsite/netcheck/reach"
 	"onsite/report"
 )
@@ -55,8 +58,9 @@ Outside is seen in one of two ways:
 
 --inside says where the port should end in the LAN. Give several targets to have
 each tell more about the others; then write --inside OUTSIDE=ADDRESS:PORT for each.
-Without it this computer is taken, if it serves the port. On inside port 4370 a
-clock is expected, on 443 and 4444 HTTPS, elsewhere anything.
+Without it this computer is taken, if it serves the port, else what the router
+lists by UPnP. On inside port 4370 a clock is expected, on 443 and 4444 HTTPS,
+elsewhere anything.
 
 --beacon is for a port whose service does not run: onsite listens on the inside
 port itself and proves itself with a secret that never leaves this process.
@@ -166,7 +170,9 @@ func (a *app) runPortCheck(ctx context.Context, o *portCheckOptions) (outcome, e
 	if err != nil {
 		return outcome{}, err
 	}
-	findInside(ctx, targets, l)
+	if err := a.findInside(ctx, targets, l); err != nil {
+		return outcome{}, err
+	}
 	options := reach.Options{
 		Targets: targets, Vantages: vantages, Public: l.public, PublicHow: l.how, Gateways: l.routers(targets), NAT: l.nat,
 		Resolve: a.world(sources), Key: key, Beacon: o.beacon, Timeout: o.outside.timeout, Now: a.now,
@@ -245,16 +251,41 @@ func (o *portCheckOptions) parseTargets() ([]reach.Target, error) {
 	return list, nil
 }
 
-// findInside takes this computer for targets that it serves itself.
-func findInside(ctx context.Context, targets []reach.Target, l line) {
+// findInside takes this computer for targets that it serves itself, and for the
+// others what the router lists.
+func (a *app) findInside(ctx context.Context, targets []reach.Target, l line) error {
+	var unknown []*reach.Target
 	for i := range targets {
 		t := &targets[i]
 		if t.Inside != "" {
 			continue
 		}
 		t.Inside = reach.FindInside(ctx, l.local(), t.Port, nil)
-		t.Found = t.Inside != ""
+		if t.Found = t.Inside != ""; !t.Found {
+			unknown = append(unknown, t)
+		}
 	}
+	gateway, err := theGateway(l.gateways)
+	if len(unknown) == 0 || err != nil {
+		return ctx.Err()
+	}
+	router := portmap.Ask(ctx, portmap.Options{Gateway: gateway.Address, Local: gateway.Local})
+	for _, t := range unknown {
+		list, err := router.Find(ctx, "tcp", uint16(t.Port)) //nolint:gosec // G115: hostPort parsed 16 bits
+		if err != nil || len(list) == 0 || list[0].Disabled {
+			continue
+		}
+		addr, err := netip.ParseAddr(list[0].Host)
+		if err != nil || !special.Private(addr) { // a router may write anything there
+			continue
+		}
+		t.Inside = netip.AddrPortFrom(addr, list[0].Internal).String()
+		t.Found, t.Listed = true, list[0].String()
+		if t.Expect == "" {
+			t.Expect = reach.KindOf(int(list[0].Internal))
+		}
+	}
+	return ctx.Err()
 }
 
 func (a *app) clockKey(ctx context.Context, s secretFlags) (*zk.Key, error) {
@@ -291,7 +322,7 @@ func showPorts(p *printer, r portCheckResult) {
 		if port.Inside != "" {
 			inside := port.Inside
 			if port.InsideFound {
-				inside += " (found: this computer serves it)"
+				inside += " (found: " + map[bool]string{true: "the router lists it", false: "this computer serves it"}[port.Listed != ""] + ")"
 			}
 			rows = append(rows, [2]string{"In the LAN", inside + ": " + lookLine(port.LAN)})
 		}

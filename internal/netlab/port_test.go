@@ -66,6 +66,17 @@ func TestPorts(t *testing.T) {
 		looked("a certificate for another name", Site{TLS: "wrong-name"}, portal4444, ""),
 		looked("a certificate that has expired", Site{TLS: "expired"}, portal4444, ""),
 		looked("our own portal", Site{Portal: "onsite"}, portal4444, ""),
+		{
+			name: "where the router's list says", site: Site{Forward: "none"}, command: "port check portal.example.test:18888", status: "unknown", found: "port.outside.unknown:unknown",
+			before: func(t *testing.T, l *Lab) { l.Run(t, "lan", strings.Fields(add18888)...) },
+			after: func(t *testing.T, _ *Lab, r Result) {
+				for _, part := range []string{`"inside": "192.168.1.50:8888"`, `"listed": "18888/tcp -`, `"grade": 0`} {
+					if !strings.Contains(string(r.Result), part) {
+						t.Errorf("the result lacks %s: %s", part, r.Result)
+					}
+				}
+			},
+		},
 		{name: "nobody outside", command: portal4444, status: "unknown", found: "port.loopback.only:unknown"},
 		{name: "nobody outside, loop-back off", site: Site{Hairpin: "off"}, command: portal4444, status: "unknown", found: "port.outside.unknown:unknown"},
 		{name: "nobody outside, loop-back answered by the router", site: Site{Hairpin: "admin"}, command: portal4444, status: "unknown", found: "port.loopback.router:unknown"},

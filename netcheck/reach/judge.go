@@ -90,6 +90,9 @@ func (c *check) evidence(ctx context.Context, p *Port) report.Evidence {
 		inside = "found"
 	}
 	add("inside", inside, "")
+	if p.Listed != "" {
+		add("listed", "yes", "the router lists "+p.Listed)
+	}
 	for _, l := range p.Outside {
 		value, how := lookFact(l, lan, p.LAN.Identity.Kind == "")
 		add("outside", value, "seen from outside ("+l.From+"), "+how)

@@ -49,6 +49,9 @@ type Target struct {
 	Inside string
 	// Found says that Inside is not what somebody said, but what was found.
 	Found bool
+	// Listed is the forwarding of this port that the router lists, in words; "" when
+	// it lists none, or was not asked.
+	Listed string
 	// Expect is the kind of thing that should answer; "" is KindAny.
 	Expect Kind
 }
@@ -141,6 +144,7 @@ type Port struct {
 	Inside string `json:"inside"` // "" when it is not known
 	// InsideFound says that nobody gave the inside address: it was found.
 	InsideFound bool          `json:"inside_found"`
+	Listed      string        `json:"listed"` // see Target
 	Verdict     report.Status `json:"verdict"`
 	Code        string        `json:"code"` // of the finding with the verdict
 	// Grade is that of the best evidence that it works; null: there is none.
@@ -275,7 +279,7 @@ func (c *check) progress(what string) {
 // vantages who we are, all at once.
 func (c *check) begin(ctx context.Context) error {
 	for _, t := range c.o.Targets {
-		c.result.Ports = append(c.result.Ports, Port{Target: t.String(), Inside: t.Inside, InsideFound: t.Found, Outside: []Look{}, target: t})
+		c.result.Ports = append(c.result.Ports, Port{Target: t.String(), Inside: t.Inside, InsideFound: t.Found, Listed: t.Listed, Outside: []Look{}, target: t})
 	}
 	if err := c.standBeacons(); err != nil {
 		return err

@@ -93,8 +93,8 @@ var verdicts = report.Table{
 	},
 	{
 		When: report.When{"lan": "right", "inside": "found", "outside": "other"}, Status: report.StatusUnknown,
-		Code: "port.outside.unsure", Detail: "from outside something else answers than this computer's own service on that port",
-		Remedy: "if the port should lead to this computer, correct the forwarding; if not, say with --inside where it should lead",
+		Code: "port.outside.unsure", Detail: "from outside something else answers than at the inside address that was found",
+		Remedy: "say with --inside where the port should lead; if that is what was found, correct the forwarding",
 	},
 	{
 		When: report.When{"lan": "timeout|unreachable|mute", "outside": "something"}, Status: report.StatusUnknown,
