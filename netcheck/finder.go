@@ -23,6 +23,8 @@ type zone struct {
 	by string
 }
 
+const byResolver = "resolver "
+
 // nameServer is one of a zone's servers. Without addresses it is of no use to
 // anybody.
 type nameServer struct {
@@ -422,7 +424,7 @@ func (f *finder) namedByResolver(ctx context.Context, apex string, resolver neti
 	if !ok {
 		return nil, cmp.Or(ctx.Err(), errNobody)
 	}
-	z = &zone{name: apex, by: "resolver " + resolver.String()}
+	z = &zone{name: apex, by: byResolver + resolver.String()}
 	for _, r := range a.Of(apex, dnsq.NS) {
 		z.add(r.Target)
 	}

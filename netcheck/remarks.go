@@ -157,13 +157,15 @@ func (c *check) forgets(w *Witness) time.Duration {
 
 // aboutWay says so where the servers were not named by the zone above.
 func (c *check) aboutWay() []report.Finding {
-	why := c.f.blind()
-	if why == "" {
-		return nil
-	}
-	how := "so the zone's servers could not be found"
+	why, how := c.f.blind(), "so the zone's servers could not be found"
 	if len(c.hops) > 0 {
 		how = "so " + c.hops[0].zone.by + " named the zone's servers"
+		if !strings.HasPrefix(c.hops[0].zone.by, byResolver) {
+			return nil
+		}
+	}
+	if why == "" {
+		return nil
 	}
 	if why == whyIntercepted {
 		return []report.Finding{report.Warn("dns.intercepted", c.Name, why+", "+how,

@@ -46,7 +46,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) sources() Sources {
 	return Sources{
-		Roots: onPort53(rootAddr), Resolvers: w.here, Public: w.public, Dial: w.dial, Timeout: 300 * time.Millisecond,
+		Roots: onPort53(rootAddr), Resolvers: w.here, Public: w.public, Dial: w.dial, Timeout: 700 * time.Millisecond,
 	}
 }
 

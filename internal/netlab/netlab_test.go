@@ -384,12 +384,6 @@ func TestRecords(t *testing.T) {
 	want(t, "pointed elsewhere", l.Answer(t, NS2, PortalName), "11.20.30.44")
 }
 
-func BenchmarkUp(b *testing.B) {
-	for range b.N {
-		b.Run("up", func(b *testing.B) { Up(b, Site{}) })
-	}
-}
-
 func TestSignedUpdates(t *testing.T) {
 	t.Parallel()
 	l := Up(t, Site{UPnP: "off", PMP: "off"})

@@ -132,3 +132,25 @@ func indented(text string) string {
 	}
 	return string(out)
 }
+
+// What a technician runs in the LAN of a site where all is well: together it is to
+// take less than five seconds.
+func BenchmarkHealthySite(b *testing.B) {
+	l := Up(b, Site{})
+	l.Run(b, "laptop", "version") // the first run builds it
+	for _, command := range []string{
+		"net",
+		"dns check portal.example.test --expect wan",
+		"port check portal.example.test:8888 portal.example.test:4444 device.example.test:4500" +
+			" --inside 8888=192.168.1.50:8888 --inside 4444=192.168.1.50:4444 --inside 4500=192.168.1.200:4370",
+	} {
+		words := strings.Fields(command)
+		b.Run(strings.Join(words[:min(2, len(words))], " "), func(b *testing.B) {
+			for b.Loop() {
+				if r := l.Run(b, "laptop", words...); r.Exit != 0 {
+					b.Fatalf("exit status %d, %v", r.Exit, r.Codes())
+				}
+			}
+		})
+	}
+}
