@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			home := filepath.Join(e.WorkDir, "home")
 			// Where answers are kept, on each system, and no colours.
-			e.Vars = append(e.Vars, "HOME="+home, "XDG_CONFIG_HOME="+home, "AppData="+home, "TERM=xterm", "ONSITE_PROMPT=plain")
+			e.Vars = append(e.Vars, "HOME="+home, "XDG_CONFIG_HOME="+home, "AppData="+home, "LocalAppData="+home, "TERM=xterm", "ONSITE_PROMPT=plain")
 			return os.Mkdir(home, 0o755)
 		},
 		Condition: func(cond string) (bool, error) {

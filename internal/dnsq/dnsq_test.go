@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -203,7 +204,7 @@ func TestNobodyListens(t *testing.T) {
 	conn.Close()
 	var c Client
 	a := c.One(t.Context(), Question{Server: netip.MustParseAddrPort(conn.LocalAddr().String()), Name: "acme.example", Type: A})
-	if a.Err != ErrClosed {
+	if a.Err != ErrClosed && (runtime.GOOS != "windows" || a.Err != ErrSilent) { // which may keep it to itself
 		t.Errorf("a closed port: %v", a.Err)
 	}
 }

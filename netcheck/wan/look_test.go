@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -314,7 +315,9 @@ func TestThisComputer(t *testing.T) {
 	if slices.ContainsFunc(interfaces, func(i Interface) bool { return i.Name == "lo" }) {
 		t.Errorf("the loopback is among %+v", interfaces)
 	}
-	if _, err := Gateways(); err != nil {
+	if _, err := Gateways(); errors.Is(err, exec.ErrNotFound) {
+		t.Logf("no program here that tells the routes: %v", err) // as under wine
+	} else if err != nil {
 		t.Error(err)
 	}
 	if got := towards(at("127.0.0.1")); got != at("127.0.0.1") {
