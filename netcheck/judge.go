@@ -36,8 +36,8 @@ func (c *check) judge(ctx context.Context) []report.Finding {
 func (c *check) evidence(ctx context.Context) report.Evidence {
 	e := report.Evidence{c.zoneFact()}
 	e = append(e, c.record(ctx)...)
-	here, until := c.resolverFact(factHere, c.here)
-	public, later := c.resolverFact(factPublic, c.public)
+	here, until := c.resolverFact("here", c.here)
+	public, later := c.resolverFact("public", c.public)
 	e = append(e, here, public)
 	c.result.ChangesAt = nil
 	if last := latest(until, later); !last.IsZero() {
@@ -112,7 +112,7 @@ func (c *check) foundByResolvers() []netip.Addr {
 // zoneFact says what the servers do of the first zone on the way that has no
 // server to speak for it; of the name's own, when all have.
 func (c *check) zoneFact() report.Fact {
-	f := report.Fact{Name: factZone}
+	f := report.Fact{Name: "zone"}
 	if len(c.hops) == 0 {
 		f.How = "nobody could name the servers of its zone"
 		return f
@@ -200,7 +200,7 @@ func (c *check) record(ctx context.Context) []report.Fact {
 		return list
 	}
 	fact := func(value, how string, more ...string) []report.Fact {
-		return append([]report.Fact{{Name: factRecord, Value: value, How: how}}, words(more...)...)
+		return append([]report.Fact{{Name: "record", Value: value, How: how}}, words(more...)...)
 	}
 	if len(c.hops) == 0 {
 		return words()

@@ -66,7 +66,7 @@ func (c *check) agree(name string, n int, list []Witness) string {
 		}
 	}
 	what := "this computer's resolver "
-	if name == factPublic {
+	if name == "public" {
 		what = "the public resolver "
 	}
 	verb := " does"

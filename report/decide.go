@@ -1,7 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -74,10 +76,24 @@ func appendNew(list []string, s string) []string {
 	return append(list, s)
 }
 
-// When is what a rule asks of the evidence: for each fact its value, or several
-// of them with "|" between, where "?" is for a fact that is not known. What is
-// not named may be anything.
-type When map[string]string
+// When is what a rule asks of the evidence, as "lan=right outside=refused|timeout":
+// for each fact its value, or several of them with "|" between, where "?" is for
+// a fact that is not known. What is not named may be anything.
+//
+// It is text so that tables are part of the program and cost nothing to start it.
+type When string
+
+// All yields the facts that a rule names, each with the values that it allows.
+func (w When) All() iter.Seq2[string, []string] {
+	return func(yield func(string, []string) bool) {
+		for condition := range strings.FieldsSeq(string(w)) {
+			name, values, _ := strings.Cut(condition, "=")
+			if !yield(name, strings.Split(values, "|")) {
+				return
+			}
+		}
+	}
+}
 
 // Rule is one line of a table: what the evidence must show, and what follows.
 // Detail and Remedy may hold the value of a fact, as {name}.
@@ -105,12 +121,8 @@ func (t Table) Decide(subject string, e Evidence) Finding {
 }
 
 func (r Rule) holds(e Evidence) bool {
-	for name, want := range r.When {
-		value := e.Value(name)
-		if value == "" {
-			value = "?"
-		}
-		if !slices.Contains(strings.Split(want, "|"), value) {
+	for name, allowed := range r.When.All() {
+		if !slices.Contains(allowed, cmp.Or(e.Value(name), "?")) {
 			return false
 		}
 	}
@@ -119,13 +131,15 @@ func (r Rule) holds(e Evidence) bool {
 
 func (r Rule) finding(subject string, e Evidence) Finding {
 	detail := r.fill(r.Detail, e)
-	var reasons, told []string
+	var untold, reasons []string
+	for name := range r.When.All() {
+		untold = append(untold, name)
+	}
 	for _, f := range e { // in the order of the evidence, which is that of the work
-		if _, used := r.When[f.Name]; !used || slices.Contains(told, f.Name) {
-			continue
+		if i := slices.Index(untold, f.Name); i >= 0 {
+			untold = slices.Delete(untold, i, i+1)
+			reasons = appendNew(reasons, e.How(f.Name))
 		}
-		told = append(told, f.Name)
-		reasons = appendNew(reasons, e.How(f.Name))
 	}
 	if len(reasons) > 0 {
 		detail += ": " + strings.Join(reasons, "; ")

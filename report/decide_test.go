@@ -7,9 +7,9 @@ import (
 )
 
 var doors = report.Table{
-	{When: report.When{"inside": "right", "outside": "same"}, Status: report.StatusPass, Code: "a", Detail: "works"},
-	{When: report.When{"inside": "right", "outside": "refused|silent"}, Status: report.StatusFail, Code: "b", Detail: "shut", Remedy: "forward it to {address}"},
-	{When: report.When{"inside": "right", "outside": "?"}, Status: report.StatusUnknown, Code: "c", Detail: "nobody looked", Remedy: "look"},
+	{When: "inside=right outside=same", Status: report.StatusPass, Code: "a", Detail: "works"},
+	{When: "inside=right outside=refused|silent", Status: report.StatusFail, Code: "b", Detail: "shut", Remedy: "forward it to {address}"},
+	{When: "inside=right outside=?", Status: report.StatusUnknown, Code: "c", Detail: "nobody looked", Remedy: "look"},
 	{Status: report.StatusUnknown, Code: "d", Detail: "could not tell", Remedy: "look again"},
 }
 

@@ -53,13 +53,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"onsite/internal/lazyre"
 	"onsite/report"
 )
 
@@ -209,7 +209,7 @@ func recoverWithin(dir string, wait time.Duration) error {
 
 // keptPattern is the time in UTC at which a set was replaced, and a number where
 // several were within one second.
-var keptPattern = regexp.MustCompile(`^(\d{8}-\d{6})(?:-(\d+))?$`)
+var keptPattern = lazyre.New(`^(\d{8}-\d{6})(?:-(\d+))?$`)
 
 // Kept lists the folders of earlier sets of dir, newest first. There are none
 // when dir does not exist.
@@ -225,10 +225,10 @@ func Kept(dir string) ([]string, error) {
 			"list the earlier sets in %s: %w", previous, err)
 	}
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		return !e.IsDir() || !keptPattern.MatchString(e.Name())
+		return !e.IsDir() || !keptPattern().MatchString(e.Name())
 	})
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int {
-		m, n := keptPattern.FindStringSubmatch(a.Name()), keptPattern.FindStringSubmatch(b.Name())
+		m, n := keptPattern().FindStringSubmatch(a.Name()), keptPattern().FindStringSubmatch(b.Name())
 		x, _ := strconv.Atoi(m[2]) // the first of a second has no number: 0
 		y, _ := strconv.Atoi(n[2])
 		return cmp.Or(cmp.Compare(n[1], m[1]), cmp.Compare(y, x))

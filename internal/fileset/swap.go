@@ -530,7 +530,7 @@ func (s *swap) load() error {
 	if err := json.Unmarshal(raw, &s.plan); err != nil {
 		return fmt.Errorf("%s is damaged: %w", s.in("plan"), err)
 	}
-	ok := keptPattern.MatchString(s.plan.Stamp)
+	ok := keptPattern().MatchString(s.plan.Stamp)
 	for _, name := range []string{"old", "back", "put", keptName} {
 		fi, err := os.Lstat(s.in(name))
 		ok = ok && (err != nil || fi.IsDir()) // a link could lead anywhere

@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"onsite/internal/lazyre"
 	"onsite/report"
 )
 
@@ -37,7 +37,7 @@ var troubles = map[string]report.Finding{
 }
 
 // waitCode is the older way of the server to say how long: w30m.
-var waitCode = regexp.MustCompile(`^w([0-9]{1,4})([smh])$`)
+var waitCode = lazyre.New(`^w([0-9]{1,4})([smh])$`)
 
 // later is what to do about trouble of the server's own.
 const later = "wait, then run the command again; with --watch that happens by itself"
@@ -88,7 +88,7 @@ func (d *DynDNS2) judgeCode(name string, addr netip.Addr, status int, l line) (a
 		a.class, a.finding = classLater, report.Fail(t.Code, name, t.Detail+said, later)
 		return a, true
 	}
-	if m := waitCode.FindStringSubmatch(l.code); m != nil {
+	if m := waitCode().FindStringSubmatch(l.code); m != nil {
 		a.class, a.wait = classLater, waitTime(m[1], m[2])
 		a.finding = report.Fail("ddns.wait", name, troubles["wait"].Detail+said, later)
 		return a, true

@@ -51,119 +51,116 @@ const (
 var refusals = report.Table{
 	// Somebody has the port.
 	{
-		When: When{"upnp": "718|729", "holder": "known"}, Status: report.StatusFail, Code: "forward.port.taken",
+		When: "upnp=718|729 holder=known", Status: report.StatusFail, Code: "forward.port.taken",
 		Detail: "the port is forwarded to {to} already", Remedy: "choose another outside port, or delete that rule in the router's page if it is not needed",
 	},
 	{
-		When: When{"upnp": "718|606", "host": "other"}, Status: report.StatusFail, Code: "forward.host.other",
+		When: "upnp=718|606 host=other", Status: report.StatusFail, Code: "forward.host.other",
 		Detail: "the router lets a computer forward ports to itself alone", Remedy: "run this on that host, or " + byHand,
 	},
 	{
-		When: When{"pcp": "2|5", "host": "other"}, Status: report.StatusFail, Code: "forward.host.other",
+		When: "pcp=2|5 host=other", Status: report.StatusFail, Code: "forward.host.other",
 		Detail: "the router lets a computer forward ports to itself alone", Remedy: "run this on that host, or " + byHand,
 	},
 	{
-		When: When{"upnp": "718"}, Status: report.StatusFail, Code: "forward.port.taken",
+		When: "upnp=718", Status: report.StatusFail, Code: "forward.port.taken",
 		Detail: "the port is taken: by a rule that was typed in, by another host, or by an entry of before", Remedy: "look for the port in the router's page and delete what holds it, or choose another outside port",
 	},
 	{
-		When: When{"pcp": "11"}, Status: report.StatusFail, Code: "forward.port.taken",
+		When: "pcp=11", Status: report.StatusFail, Code: "forward.port.taken",
 		Detail: "the router cannot give this outside port: it is taken, or kept for something else", Remedy: "look for the port in the router's page and delete what holds it, or choose another outside port",
 	},
 	{
-		When: When{"upnp": "729"}, Status: report.StatusFail, Code: "forward.rule.typed",
+		When: "upnp=729", Status: report.StatusFail, Code: "forward.rule.typed",
 		Detail: "a rule that was typed into the router holds the port", Remedy: "look at that rule in the router's page: it may be the one that is wanted",
 	},
 
 	// The router has no address that would make sense of it.
 	{
-		When: When{"upnp": "501", "address": "none|private|carrier"}, Status: report.StatusFail, Code: "forward.router.no-address",
+		When: "upnp=501 address=none|private|carrier", Status: report.StatusFail, Code: "forward.router.no-address",
 		Detail: "the router forwards nothing, for its own address outside is not public", Remedy: "run onsite net: it tells what stands between the router and the Internet",
 	},
 	{
-		When: When{"pcp": "7"}, Status: report.StatusFail, Code: "forward.router.no-address",
+		When: "pcp=7", Status: report.StatusFail, Code: "forward.router.no-address",
 		Detail: "the router has no connection to the Internet, or no address there", Remedy: "run onsite net: it tells what stands between the router and the Internet",
 	},
 	{
-		When: When{"pcp": "8", "address": "none|private|carrier"}, Status: report.StatusFail, Code: "forward.router.no-address",
+		When: "pcp=8 address=none|private|carrier", Status: report.StatusFail, Code: "forward.router.no-address",
 		Detail: "the router forwards nothing, for its own address outside is not public", Remedy: "run onsite net: it tells what stands between the router and the Internet",
 	},
 	{
-		When: When{"nat-pmp": "3"}, Status: report.StatusFail, Code: "forward.router.no-address",
+		When: "nat-pmp=3", Status: report.StatusFail, Code: "forward.router.no-address",
 		Detail: "the router has no connection to the Internet, or no public address there", Remedy: "run onsite net: it tells what stands between the router and the Internet",
 	},
 	{
-		When: When{"pcp": "12"}, Status: report.StatusFail, Code: "forward.router.nat-between",
+		When: "pcp=12", Status: report.StatusFail, Code: "forward.router.nat-between",
 		Detail: "another NAT stands between this computer and the router that answered", Remedy: "run this on a computer that is connected to that router directly, or " + byHand,
 	},
 	{
-		When: When{"upnp": "703|704|705|706"}, Status: report.StatusFail, Code: "forward.router.offline",
+		When: "upnp=703|704|705|706", Status: report.StatusFail, Code: "forward.router.offline",
 		Detail: "the router's connection to the Internet is not up", Remedy: "wait until the router is connected, and try again",
 	},
 
 	// It may not, or cannot.
 	{
-		When: When{"upnp": "606"}, Status: report.StatusFail, Code: "forward.denied",
+		When: "upnp=606", Status: report.StatusFail, Code: "forward.denied",
 		Detail: "the router does not let this computer forward ports", Remedy: atPage + " and allow UPnP for it, or " + byHand,
 	},
 	{
-		When: When{"pcp": "2"}, Status: report.StatusFail, Code: "forward.denied",
+		When: "pcp=2", Status: report.StatusFail, Code: "forward.denied",
 		Detail: "the router does not let this computer forward this port", Remedy: atPage + " and allow it there, or " + byHand,
 	},
 	{
-		When: When{"nat-pmp": "2"}, Status: report.StatusFail, Code: "forward.denied",
+		When: "nat-pmp=2", Status: report.StatusFail, Code: "forward.denied",
 		Detail: "the router does not let this computer forward this port", Remedy: atPage + " and allow it there, or " + byHand,
 	},
 	{
-		When: When{"upnp": "604"}, Status: report.StatusFail, Code: "forward.denied",
+		When: "upnp=604", Status: report.StatusFail, Code: "forward.denied",
 		Detail: "the router wants a person to allow it first", Remedy: atPage + ", allow it there, and try again",
 	},
 	{
-		When: When{"upnp": "724"}, Status: report.StatusFail, Code: "forward.port.same",
+		When: "upnp=724", Status: report.StatusFail, Code: "forward.port.same",
 		Detail: "the router wants the same port outside and inside", Remedy: "let the service listen on the outside port, or " + byHand,
 	},
 	{
-		When: When{"upnp": "603|728"}, Status: report.StatusFail, Code: "forward.full",
+		When: "upnp=603|728", Status: report.StatusFail, Code: "forward.full",
 		Detail: "the router has no room for another forwarding", Remedy: "delete forwardings that nobody needs: onsite port forward list shows them",
 	},
 	{
-		When: When{"pcp": "8|10|13"}, Status: report.StatusFail, Code: "forward.full",
+		When: "pcp=8|10|13", Status: report.StatusFail, Code: "forward.full",
 		Detail: "the router has no room for another forwarding, or not for this computer", Remedy: "delete forwardings that nobody needs: onsite port forward list shows them",
 	},
 	{
-		When: When{"nat-pmp": "4"}, Status: report.StatusFail, Code: "forward.full",
+		When: "nat-pmp=4", Status: report.StatusFail, Code: "forward.full",
 		Detail: "the router has no room for another forwarding", Remedy: "delete forwardings that nobody needs: onsite port forward list shows them",
 	},
 	{
-		When: When{"upnp": "401|602"}, Status: report.StatusFail, Code: "forward.unsupported",
+		When: "upnp=401|602", Status: report.StatusFail, Code: "forward.unsupported",
 		Detail: "the router does not know how to do this, or it is switched off", Remedy: byHand,
 	},
 	{
-		When: When{"pcp": "1|3|4|5|6|9"}, Status: report.StatusFail, Code: "forward.unsupported",
+		When: "pcp=1|3|4|5|6|9", Status: report.StatusFail, Code: "forward.unsupported",
 		Detail: "the router does not know how to do this", Remedy: byHand,
 	},
 	{
-		When: When{"nat-pmp": "1|5"}, Status: report.StatusFail, Code: "forward.unsupported",
+		When: "nat-pmp=1|5", Status: report.StatusFail, Code: "forward.unsupported",
 		Detail: "the router does not know how to do this, or it is switched off", Remedy: byHand,
 	},
 	{
-		When: When{"upnp": "402|600|601|605|715|716|726|727|732|733"}, Status: report.StatusFail, Code: "forward.arguments",
+		When: "upnp=402|600|601|605|715|716|726|727|732|733", Status: report.StatusFail, Code: "forward.arguments",
 		Detail: "the router does not take these values", Remedy: "try an outside port from 1024 to 49151, or " + byHand,
 	},
 
 	// What says nothing more than no.
 	{
-		When: When{"upnp": "501"}, Status: report.StatusFail, Code: "forward.failed",
+		When: "upnp=501", Status: report.StatusFail, Code: "forward.failed",
 		Detail: "the router tried and failed, and says no more", Remedy: "restart the router and try again, or " + byHand,
 	},
 	{
-		When: When{"refused": "yes"}, Status: report.StatusFail, Code: "forward.refused",
+		When: "refused=yes", Status: report.StatusFail, Code: "forward.refused",
 		Detail: "the router refuses", Remedy: byHand,
 	},
 }
-
-// When is report's.
-type When = report.When
 
 // refusalFinding says what a refusal to make a forwarding means.
 func (r *Router) refusalFinding(refusal *Refusal, want Forwarding, holder *Forwarding) report.Finding {

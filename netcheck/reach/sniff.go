@@ -2,9 +2,10 @@ package reach
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"unicode"
+
+	"onsite/internal/lazyre"
 )
 
 // maxHeard is how much of a foreign answer is looked at.
@@ -77,11 +78,11 @@ func speaksOfTLS(status int, body []byte) bool {
 	return false
 }
 
-var titleElement = regexp.MustCompile(`(?is)<title[^>]*>(.{0,200}?)</title>`)
+var titleElement = lazyre.New(`(?is)<title[^>]*>(.{0,200}?)</title>`)
 
 // title is what a page calls itself.
 func title(page []byte) string {
-	m := titleElement.FindSubmatch(page)
+	m := titleElement().FindSubmatch(page)
 	if m == nil {
 		return ""
 	}

@@ -1,7 +1,6 @@
 package reach
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +18,11 @@ func TestEveryRow(t *testing.T) {
 			if name == "verdicts" && len(r.When) == 0 { // what cannot be
 				list = []report.Evidence{{{Name: "lan", Value: "mute"}, {Name: "outside", Value: same}}}
 			}
+			for fact := range r.When.All() {
+				if !slices.Contains([]string{"lan", "inside", "outside", "loopback", "others", "hairpin", "nat", "gateway", "listed", "party"}, fact) {
+					t.Errorf("%s, row %d: nobody tells %q", name, i+1, fact)
+				}
+			}
 			for _, e := range list {
 				f := table.Decide("x", e)
 				if f.Code != r.Code || f.Status != r.Status || !strings.HasPrefix(f.Detail, r.Detail) {
@@ -32,9 +36,9 @@ func TestEveryRow(t *testing.T) {
 // evidenceFor lists the evidence that just fulfils a rule, one for each choice.
 func evidenceFor(when report.When) []report.Evidence {
 	list := []report.Evidence{nil}
-	for _, name := range slices.Sorted(maps.Keys(when)) {
+	for name, allowed := range when.All() {
 		var longer []report.Evidence
-		for _, value := range strings.Split(when[name], "|") {
+		for _, value := range allowed {
 			for _, e := range list {
 				if value == "?" {
 					longer = append(longer, e)

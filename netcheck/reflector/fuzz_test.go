@@ -65,7 +65,7 @@ func FuzzOperators(f *testing.F) {
 			t.Errorf("%d tokens", len(list))
 		}
 		for _, o := range list {
-			if !operatorName.MatchString(o.name) {
+			if !operatorName().MatchString(o.name) {
 				t.Errorf("the name %q", o.name)
 			}
 		}

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"runtime"
 	"strings"
 
+	"onsite/internal/lazyre"
 	"onsite/report"
 )
 
@@ -59,7 +59,7 @@ func readOperators(path string) (operators, error) {
 	return list, nil
 }
 
-var operatorName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
+var operatorName = lazyre.New(`^[A-Za-z0-9._-]{1,32}$`)
 
 func parseOperators(text string) (operators, error) {
 	if len(text) > maxTokenFile {
@@ -97,7 +97,7 @@ func parseOperator(fields []string) (operator, error) {
 		return operator{}, fmt.Errorf("%d words instead of a name and a token", len(fields))
 	}
 	o := operator{name: fields[0]}
-	if !operatorName.MatchString(o.name) {
+	if !operatorName().MatchString(o.name) {
 		return operator{}, errors.New("the first word is no name: up to 32 letters, digits, dots, hyphens and underscores")
 	}
 	token := fields[1]

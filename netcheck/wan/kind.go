@@ -3,6 +3,8 @@ package wan
 import (
 	"regexp"
 	"strings"
+
+	"onsite/internal/lazyre"
 )
 
 // Kind is what an interface is.
@@ -27,29 +29,29 @@ type linkHint struct {
 
 // products are interfaces that are known by their name or description.
 var products = []struct {
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 	kind    Kind
 	product string
 }{
-	{regexp.MustCompile(`^docker\d|^br-[0-9a-f]{12}$|^docker_gwbridge|docker`), KindVirtual, "Docker"},
-	{regexp.MustCompile(`^vethernet|hyper-v`), KindVirtual, "Hyper-V"},
-	{regexp.MustCompile(`^veth`), KindVirtual, "containers"},
-	{regexp.MustCompile(`^(cni|flannel|cali|podman|lxc|lxd)`), KindVirtual, "containers"},
-	{regexp.MustCompile(`^(virbr|vnet)\d`), KindVirtual, "libvirt"},
-	{regexp.MustCompile(`^vmnet\d|vmware`), KindVirtual, "VMware"},
-	{regexp.MustCompile(`^vboxnet\d|virtualbox`), KindVirtual, "VirtualBox"},
-	{regexp.MustCompile(`tailscale`), KindVPN, "Tailscale"},
-	{regexp.MustCompile(`^zt[0-9a-z]{8,}$|zerotier`), KindVPN, "ZeroTier"},
-	{regexp.MustCompile(`^wg\d|wireguard|nordlynx|wintun`), KindVPN, "WireGuard"},
-	{regexp.MustCompile(`tap-windows|openvpn|tap-nordvpn`), KindVPN, "OpenVPN"},
-	{regexp.MustCompile(`anyconnect|cscotun`), KindVPN, "Cisco AnyConnect"},
-	{regexp.MustCompile(`forti`), KindVPN, "FortiClient"},
-	{regexp.MustCompile(`pangp|globalprotect`), KindVPN, "GlobalProtect"},
-	{regexp.MustCompile(`cloudflare.?warp`), KindVPN, "Cloudflare WARP"},
-	{regexp.MustCompile(`^(tun|utun|ipsec)\d|vpn`), KindVPN, ""},
-	{regexp.MustCompile(`^(ppp|pppoe)`), KindPPP, ""},
-	{regexp.MustCompile(`^(wwan|rmnet)|mobile broadband`), KindMobile, ""},
-	{regexp.MustCompile(`^(wl|wlan|wifi|wi-fi)`), KindWiFi, ""},
+	{lazyre.New(`^docker\d|^br-[0-9a-f]{12}$|^docker_gwbridge|docker`), KindVirtual, "Docker"},
+	{lazyre.New(`^vethernet|hyper-v`), KindVirtual, "Hyper-V"},
+	{lazyre.New(`^veth`), KindVirtual, "containers"},
+	{lazyre.New(`^(cni|flannel|cali|podman|lxc|lxd)`), KindVirtual, "containers"},
+	{lazyre.New(`^(virbr|vnet)\d`), KindVirtual, "libvirt"},
+	{lazyre.New(`^vmnet\d|vmware`), KindVirtual, "VMware"},
+	{lazyre.New(`^vboxnet\d|virtualbox`), KindVirtual, "VirtualBox"},
+	{lazyre.New(`tailscale`), KindVPN, "Tailscale"},
+	{lazyre.New(`^zt[0-9a-z]{8,}$|zerotier`), KindVPN, "ZeroTier"},
+	{lazyre.New(`^wg\d|wireguard|nordlynx|wintun`), KindVPN, "WireGuard"},
+	{lazyre.New(`tap-windows|openvpn|tap-nordvpn`), KindVPN, "OpenVPN"},
+	{lazyre.New(`anyconnect|cscotun`), KindVPN, "Cisco AnyConnect"},
+	{lazyre.New(`forti`), KindVPN, "FortiClient"},
+	{lazyre.New(`pangp|globalprotect`), KindVPN, "GlobalProtect"},
+	{lazyre.New(`cloudflare.?warp`), KindVPN, "Cloudflare WARP"},
+	{lazyre.New(`^(tun|utun|ipsec)\d|vpn`), KindVPN, ""},
+	{lazyre.New(`^(ppp|pppoe)`), KindPPP, ""},
+	{lazyre.New(`^(wwan|rmnet)|mobile broadband`), KindMobile, ""},
+	{lazyre.New(`^(wl|wlan|wifi|wi-fi)`), KindWiFi, ""},
 }
 
 // classify names the kind of an interface, and whose it is. A product that is
@@ -58,7 +60,7 @@ var products = []struct {
 func classify(name string, hint linkHint, pointToPoint bool) (Kind, string) {
 	for _, text := range []string{strings.ToLower(name), strings.ToLower(hint.description)} {
 		for _, p := range products {
-			if text != "" && p.pattern.MatchString(text) {
+			if text != "" && p.pattern().MatchString(text) {
 				return p.kind, p.product
 			}
 		}

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"onsite/internal/lazyre"
 	"onsite/report"
 )
 
@@ -39,24 +39,24 @@ type Visit struct {
 //	ppp      the line is dialled: yes
 var kindTable = report.Table{
 	{
-		When: report.When{"changed": "yes"}, Status: report.StatusWarn, Code: "wan.address.changed",
+		When: "changed=yes", Status: report.StatusWarn, Code: "wan.address.changed",
 		Detail: "dynamic, for it has changed",
 		Remedy: "use a dynamic DNS name, and never a plain A record: onsite dns update keeps it right",
 	},
 	{
-		When: report.When{"name": "dynamic"}, Status: report.StatusPass, Code: "wan.address.dynamic",
+		When: "name=dynamic", Status: report.StatusPass, Code: "wan.address.dynamic",
 		Detail: "probably dynamic, so use a dynamic DNS name unless the contract says that it is fixed",
 	},
 	{
-		When: report.When{"name": "static"}, Status: report.StatusPass, Code: "wan.address.static",
+		When: "name=static", Status: report.StatusPass, Code: "wan.address.static",
 		Detail: "probably static, but treat it as dynamic until the contract says so",
 	},
 	{
-		When: report.When{"name": "numbered|?", "ppp": "yes"}, Status: report.StatusPass, Code: "wan.address.dynamic",
+		When: "name=numbered|? ppp=yes", Status: report.StatusPass, Code: "wan.address.dynamic",
 		Detail: "probably dynamic, so use a dynamic DNS name unless the contract says that it is fixed",
 	},
 	{
-		When: report.When{"name": "numbered|?"}, Status: report.StatusPass, Code: "wan.address.unknown",
+		When: "name=numbered|?", Status: report.StatusPass, Code: "wan.address.unknown",
 		Detail: "nothing shows whether it is static, so treat it as dynamic until the contract says otherwise",
 	},
 }
@@ -68,15 +68,16 @@ var addressWords = map[string]AddressKind{
 
 // The words that providers put into reverse names.
 var (
-	staticWords  = regexp.MustCompile(`(^|[^a-z])(static|statics?ip|sta|fixed|fix|business|biz|dedicated|corporate|leased)([^a-z]|$)|static`)
-	dynamicWords = regexp.MustCompile(`(^|[^a-z])(dyn|dynip|pool|dhcp|ppp|pppoe|dial|dialin|dialup|cable|customers?|cust|client|home|res|residential|broadband|bb|mobile|lte|user)([^a-z]|$)|dynamic|[av]?dsl`)
+	staticWords  = lazyre.New(`(^|[^a-z])(static|statics?ip|sta|fixed|fix|business|biz|dedicated|corporate|leased)([^a-z]|$)|static`)
+	dynamicWords = lazyre.New(`(^|[^a-z])(dyn|dynip|pool|dhcp|ppp|pppoe|dial|dialin|dialup|cable|customers?|cust|client|home|res|residential|broadband|bb|mobile|lte|user)([^a-z]|$)|dynamic|[av]?dsl`)
+	numbers      = lazyre.New(`\d+`)
 )
 
 // readName judges a reverse name: "static", "dynamic", "numbered" for one that
 // repeats the address and says no more, or "".
 func readName(name string, addr netip.Addr) string {
 	name = strings.ToLower(name)
-	switch static, dynamic := staticWords.MatchString(name), dynamicWords.MatchString(name); {
+	switch static, dynamic := staticWords().MatchString(name), dynamicWords().MatchString(name); {
 	case static && dynamic && strings.Contains(name, "static"): // static.dsl.example
 		return "static"
 	case static && dynamic:
@@ -89,7 +90,7 @@ func readName(name string, addr netip.Addr) string {
 	if addr.Is4() {
 		parts := addr.As4()
 		all := 0
-		for _, number := range regexp.MustCompile(`\d+`).FindAllString(name, -1) {
+		for _, number := range numbers().FindAllString(name, -1) {
 			if slices.ContainsFunc(parts[:], func(b byte) bool { return fmt.Sprint(b) == strings.TrimLeft(number, "0") }) {
 				all++
 			}
