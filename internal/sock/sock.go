@@ -49,6 +49,30 @@ func TimedOut(err error) bool {
 	return ok && timeout.Timeout() || isOne(err, syscall.ETIMEDOUT, wsaTimedOut, context.DeadlineExceeded, os.ErrDeadlineExceeded)
 }
 
+// What became of connecting, in a word.
+const (
+	OutcomeConnected   = "connected"
+	OutcomeRefused     = "refused"     // something answered that nothing listens there
+	OutcomeTimeout     = "timeout"     // nothing answered at all
+	OutcomeUnreachable = "unreachable" // a router on the way answered that it cannot be reached
+)
+
+// Outcome is what became of connecting, by its error; "" when that says nothing
+// of the other end.
+func Outcome(err error) string {
+	switch {
+	case err == nil:
+		return OutcomeConnected
+	case Refused(err):
+		return OutcomeRefused
+	case Unreachable(err):
+		return OutcomeUnreachable
+	case TimedOut(err):
+		return OutcomeTimeout
+	}
+	return ""
+}
+
 // HungUp reports whether the other end closed the connection.
 func HungUp(err error) bool {
 	return isOne(err, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, wsaReset)

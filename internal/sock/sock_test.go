@@ -49,6 +49,14 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %v is told apart by %d functions, and by its own: %t", tt.name, tt.err, n, tt.is(tt.err))
 		}
 	}
+	for err, want := range map[error]string{
+		nil: OutcomeConnected, op(wsaRefused): OutcomeRefused, op(syscall.EHOSTUNREACH): OutcomeUnreachable,
+		op(syscall.ETIMEDOUT): OutcomeTimeout, io.EOF: "",
+	} {
+		if got := Outcome(err); got != want {
+			t.Errorf("Outcome(%v) = %q, want %q", err, got, want)
+		}
+	}
 	if got := Reason(op(errors.New("the innermost"))); got != "the innermost" {
 		t.Errorf("Reason = %q", got)
 	}

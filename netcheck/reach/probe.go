@@ -25,10 +25,10 @@ import (
 
 // The outcomes of connecting.
 const (
-	Connected   = "connected"
-	Refused     = "refused"
-	Timeout     = "timeout"
-	Unreachable = "unreachable"
+	Connected   = sock.OutcomeConnected
+	Refused     = sock.OutcomeRefused
+	Timeout     = sock.OutcomeTimeout
+	Unreachable = sock.OutcomeUnreachable
 )
 
 // DialError is a connection that a vantage tried and that failed: Outcome is
@@ -42,19 +42,10 @@ func outcome(ctx context.Context, err error) string {
 	if e, ok := errors.AsType[*DialError](err); ok {
 		return e.Outcome
 	}
-	switch {
-	case err == nil:
-		return Connected
-	case ctx.Err() != nil:
+	if err != nil && ctx.Err() != nil {
 		return "" // the time for everything was over, or somebody stopped it
-	case sock.Refused(err):
-		return Refused
-	case sock.Unreachable(err):
-		return Unreachable
-	case sock.TimedOut(err):
-		return Timeout
 	}
-	return ""
+	return sock.Outcome(err)
 }
 
 // dialer makes one more connection to the port that is looked at. The address is

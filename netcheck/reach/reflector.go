@@ -31,12 +31,10 @@ func (p pipes) Seen(ctx context.Context) (netip.Addr, error) {
 func (p pipes) Dial(ctx context.Context, port int) (net.Conn, netip.AddrPort, error) {
 	conn, err := p.client.Dial(ctx, port)
 	if failed, ok := errors.AsType[*reflector.DialError](err); ok {
-		return nil, netip.AddrPort{}, &DialError{Outcome: outcomes[failed.Outcome]}
+		return nil, netip.AddrPort{}, &DialError{Outcome: failed.Outcome}
 	}
 	if err != nil {
 		return nil, netip.AddrPort{}, err
 	}
 	return conn, conn.Source, nil
 }
-
-var outcomes = map[string]string{reflector.Refused: Refused, reflector.Timeout: Timeout, reflector.Unreachable: Unreachable}

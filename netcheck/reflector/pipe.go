@@ -17,13 +17,13 @@ import (
 
 // Outcomes of a connection to the site that was not made.
 const (
-	Refused     = "refused"     // something answered that nothing listens there
-	Timeout     = "timeout"     // nothing answered at all
-	Unreachable = "unreachable" // a router on the way answered that it cannot be reached
+	Refused     = sock.OutcomeRefused
+	Timeout     = sock.OutcomeTimeout
+	Unreachable = sock.OutcomeUnreachable
 )
 
 // connected is the other outcome, in numbers and logs.
-const connected = "connected"
+const connected = sock.OutcomeConnected
 
 // pipe connects back to who asks, then carries bytes both ways.
 func (s *Server) pipe(w http.ResponseWriter, r *http.Request) *refusal {
@@ -120,17 +120,12 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, operator string
 // outcomeOf is what a failed connection says about the site; "" when it says
 // nothing, because it failed here.
 func outcomeOf(err error) string {
-	switch {
-	case errors.Is(err, errElsewhere), errors.Is(err, errNoSource), errors.Is(err, errNotGlobal), errors.Is(err, errOwn), errors.Is(err, errNever):
-		return ""
-	case sock.Refused(err):
-		return Refused
-	case sock.Unreachable(err):
-		return Unreachable
-	case sock.TimedOut(err):
-		return Timeout
+	for _, ours := range []error{errElsewhere, errNoSource, errNotGlobal, errOwn, errNever} {
+		if errors.Is(err, ours) {
+			return ""
+		}
 	}
-	return ""
+	return sock.Outcome(err)
 }
 
 // traffic is what went through a pipe.
