@@ -39,14 +39,18 @@ func (d *dnsFlags) addResolver(f *pflag.FlagSet) {
 // resolver asks the resolvers that were named, in turn; nil when there are none.
 func (d *dnsFlags) resolver(ctx context.Context) (*net.Resolver, error) {
 	s, err := d.sources(ctx)
-	if err != nil || len(s.Resolvers) == 0 {
-		return nil, err
+	return resolverOf(s), err
+}
+
+func resolverOf(s netcheck.Sources) *net.Resolver {
+	if len(s.Resolvers) == 0 {
+		return nil
 	}
 	var asked atomic.Uint64
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		at := s.Resolvers[(asked.Add(1)-1)%uint64(len(s.Resolvers))] // a question without an answer is asked again
 		return new(net.Dialer).DialContext(ctx, network, at.String())
-	}}, nil
+	}}
 }
 
 // sources is whom to ask.

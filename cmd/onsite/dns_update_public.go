@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,14 +45,8 @@ func wayOut() (used wan.Gateway, tunnel bool) {
 	if err != nil {
 		return used, false // the witnesses have to do
 	}
-	for _, g := range list {
-		switch {
-		case !g.Address.Is4():
-		case g.InUse:
-			return g, false
-		default:
-			tunnel = true
-		}
+	if g, ok := wan.InUse(list); ok {
+		return g, false
 	}
-	return used, tunnel
+	return used, slices.ContainsFunc(list, func(g wan.Gateway) bool { return g.Address.Is4() })
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"onsite/internal/special"
 	"onsite/netcheck"
+	"onsite/netcheck/portmap"
 	"onsite/netcheck/reach"
 	"onsite/netcheck/reflector"
 	"onsite/netcheck/wan"
@@ -44,6 +46,7 @@ type line struct {
 	public   netip.Addr
 	how      string
 	gateways []wan.Gateway
+	routers  []wan.Router
 	nat      report.Evidence
 	observed []report.Observation
 }
@@ -79,7 +82,7 @@ func (a *app) line(ctx context.Context, o *outsideFlags) (line, error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return line{}, ctx.Err()
 	}
-	l := line{public: site.PublicAddress, how: "as services outside see it", gateways: site.Gateways, observed: site.Observations}
+	l := line{public: site.PublicAddress, how: "as services outside see it", gateways: site.Gateways, routers: site.Routers, observed: site.Observations}
 	for _, f := range findings {
 		if value := natFacts[site.NAT]; value != "" && strings.HasPrefix(f.Code, "nat.") {
 			l.nat = report.Evidence{{Name: "nat", Value: value, How: f.Detail}}
@@ -88,9 +91,19 @@ func (a *app) line(ctx context.Context, o *outsideFlags) (line, error) {
 	return l, nil
 }
 
-// routers are the gateways of the networks that the inside addresses are in; of
+// asked is the router at a gateway; nil when it was not asked yet.
+func (l line) asked(g wan.Gateway) *portmap.Router {
+	for _, r := range l.routers {
+		if r.Gateway == g.Address {
+			return r.Asked
+		}
+	}
+	return nil
+}
+
+// gatewayAddrs are the gateways of the networks that the inside addresses are in; of
 // all, where none is known.
-func (l line) routers(targets []reach.Target) []netip.Addr {
+func (l line) gatewayAddrs(targets []reach.Target) []netip.Addr {
 	var list []netip.Addr
 	for _, g := range l.gateways {
 		if len(targets) == 0 || slices.ContainsFunc(targets, func(t reach.Target) bool {
@@ -105,12 +118,8 @@ func (l line) routers(targets []reach.Target) []netip.Addr {
 
 // local is this computer's own address in the LAN: that towards the gateway.
 func (l line) local() netip.Addr {
-	for _, g := range l.gateways {
-		if g.InUse && g.Address.Is4() {
-			return g.Local
-		}
-	}
-	return netip.Addr{}
+	g, _ := wan.InUse(l.gateways)
+	return g.Local
 }
 
 // vantages are the reflectors of --via.
@@ -158,7 +167,7 @@ func (a *app) world(sources netcheck.Sources) func(context.Context, string) reac
 		if err != nil {
 			reason = err.Error()
 		}
-		addrs, err := systemResolver(sources).LookupNetIP(ctx, "ip4", name)
+		addrs, err := cmp.Or(resolverOf(sources), net.DefaultResolver).LookupNetIP(ctx, "ip4", name)
 		if err != nil {
 			n.How = reason + ", and the resolver gives no answer"
 			return n
@@ -172,17 +181,6 @@ func (a *app) world(sources netcheck.Sources) func(context.Context, string) reac
 		}
 		return n
 	}
-}
-
-// systemResolver is this computer's own, or the first of --resolver.
-func systemResolver(sources netcheck.Sources) *net.Resolver {
-	if len(sources.Resolvers) == 0 {
-		return net.DefaultResolver
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, sources.Resolvers[0].String())
-	}}
 }
 
 func only4(list []netip.Addr) []netip.Addr {

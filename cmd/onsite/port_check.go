@@ -174,7 +174,7 @@ func (a *app) runPortCheck(ctx context.Context, o *portCheckOptions) (outcome, e
 		return outcome{}, err
 	}
 	options := reach.Options{
-		Targets: targets, Vantages: vantages, Public: l.public, PublicHow: l.how, Gateways: l.routers(targets), NAT: l.nat,
+		Targets: targets, Vantages: vantages, Public: l.public, PublicHow: l.how, Gateways: l.gatewayAddrs(targets), NAT: l.nat,
 		Resolve: a.world(sources), Key: key, Beacon: o.beacon, Timeout: o.outside.timeout, Now: a.now,
 	}
 	result, findings, err := a.lookAtPorts(ctx, o, plan, options)
@@ -269,7 +269,11 @@ func (a *app) findInside(ctx context.Context, targets []reach.Target, l line) er
 	if len(unknown) == 0 || err != nil {
 		return ctx.Err()
 	}
-	router := portmap.Ask(ctx, portmap.Options{Gateway: gateway.Address, Local: gateway.Local})
+	router := l.asked(gateway)
+	if router == nil {
+		r := portmap.Ask(ctx, portmap.Options{Gateway: gateway.Address, Local: gateway.Local})
+		router = &r
+	}
 	for _, t := range unknown {
 		list, err := router.Find(ctx, "tcp", uint16(t.Port)) //nolint:gosec // G115: hostPort parsed 16 bits
 		if err != nil || len(list) == 0 || list[0].Disabled {

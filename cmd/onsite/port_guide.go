@@ -71,7 +71,7 @@ func (a *app) runPortGuide(ctx context.Context, o *portGuideOptions) (outcome, e
 	}
 	router := &portmap.Router{}
 	if err == nil {
-		if router, err = a.router(ctx, &routerFlags{gateway: options.Gateway.String(), local: addrOrNone(options.Local)}); err != nil {
+		if router, err = a.askRouter(ctx, options); err != nil {
 			return outcome{}, err
 		}
 	}
@@ -104,13 +104,6 @@ func (a *app) runPortGuide(ctx context.Context, o *portGuideOptions) (outcome, e
 	tables, more := router.Guide(rules)
 	result.Routers = tables
 	return outcome{Result: result, Findings: append(findings, more...), IsCheck: true, Text: result.text}, ctx.Err()
-}
-
-func addrOrNone(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
 }
 
 // lookUpSource finds the addresses of one --source.

@@ -89,7 +89,7 @@ func (a *app) runPortListen(ctx context.Context, o *portListenOptions) (outcome,
 		o.host = l.public.String()
 	}
 	door, err := reach.OpenDoor(reach.ListenOptions{
-		Port: o.port, Outside: o.forward, Host: o.host, Public: l.public, Gateways: l.routers(nil), For: o.wait, Now: a.now,
+		Port: o.port, Outside: o.forward, Host: o.host, Public: l.public, Gateways: l.gatewayAddrs(nil), For: o.wait, Now: a.now,
 		Arrived: func(v reach.Visit) { a.say("%s", visitLine(v)) },
 	})
 	if err != nil {

@@ -59,17 +59,15 @@ func (o *routerFlags) options(a *app) (portmap.Options, error) {
 
 // theGateway is the one that is in use, else the only one.
 func theGateway(list []wan.Gateway) (wan.Gateway, error) {
+	if g, ok := wan.InUse(list); ok {
+		return g, nil
+	}
 	var four []wan.Gateway
 	var names []string
 	for _, g := range list {
-		if !g.Address.Is4() {
-			continue
+		if g.Address.Is4() {
+			four, names = append(four, g), append(names, g.Address.String())
 		}
-		if g.InUse {
-			return g, nil
-		}
-		four = append(four, g)
-		names = append(names, g.Address.String())
 	}
 	switch len(four) {
 	case 0:
@@ -87,6 +85,10 @@ func (a *app) router(ctx context.Context, o *routerFlags) (*portmap.Router, erro
 	if err != nil {
 		return nil, err
 	}
+	return a.askRouter(ctx, options)
+}
+
+func (a *app) askRouter(ctx context.Context, options portmap.Options) (*portmap.Router, error) {
 	a.say("asking the router %s ...", options.Gateway)
 	r := portmap.Ask(ctx, options)
 	if ctx.Err() != nil {

@@ -107,6 +107,17 @@ func Gateways() ([]Gateway, error) {
 	return list, nil
 }
 
+// InUse finds the IPv4 gateway that packets for the Internet go to now; ok is
+// false where there is none, or a VPN carries them.
+func InUse(list []Gateway) (g Gateway, ok bool) {
+	for _, g := range list {
+		if g.InUse && g.Address.Is4() {
+			return g, true
+		}
+	}
+	return Gateway{}, false
+}
+
 // discovered turns what the library tells into addresses, each once and without
 // those that stand for none.
 func discovered(ips []net.IP, err error) ([]netip.Addr, error) {

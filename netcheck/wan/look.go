@@ -99,6 +99,8 @@ type Router struct {
 	UPnP           Said       `json:"upnp"`
 	NATPMP         Said       `json:"nat_pmp"`
 	PCP            Said       `json:"pcp"`
+	// Asked is the router itself, for who wants to know more of it.
+	Asked *portmap.Router `json:"-"`
 }
 
 // Said is a router's answer in one protocol.
@@ -177,11 +179,7 @@ func (l *look) here() error {
 		l.site.Gateways = []Gateway{}
 		l.add(report.Unknown("net.unreadable", "gateway", err.Error(), "check that this user may look at the network's settings"))
 	}
-	for _, g := range l.four() {
-		if g.InUse {
-			l.use = g
-		}
-	}
+	l.use, _ = InUse(l.site.Gateways)
 	l.local = l.o.towards(outside["4"])
 	// A line that this computer dials itself has a public address; a tunnel has not.
 	if i := holder(l.site.Interfaces, l.local); l.local.IsValid() && !l.use.Address.IsValid() && !special.Global(l.local) &&
@@ -204,12 +202,7 @@ func (l *look) four() []Gateway {
 
 // router is the gateway that the verdict is about: the one in use, else the first.
 func (l *look) router() int {
-	for i, g := range l.four() {
-		if g.InUse {
-			return i
-		}
-	}
-	return 0
+	return max(slices.IndexFunc(l.four(), func(g Gateway) bool { return g.InUse }), 0)
 }
 
 // askAll asks routers and the Internet at the same time, then what rests on the
@@ -244,7 +237,7 @@ func (l *look) askAll(ctx context.Context) {
 	for i, r := range l.routers {
 		l.site.Routers = append(l.site.Routers, Router{
 			Gateway: four[i].Address, Device: r.Device, Service: r.Service, ConnectionType: r.ConnectionType, Status: r.Status,
-			Uptime: int64(r.Uptime.Seconds()), UPnP: said(r.UPnP), NATPMP: said(r.NATPMP), PCP: said(r.PCP),
+			Uptime: int64(r.Uptime.Seconds()), UPnP: said(r.UPnP), NATPMP: said(r.NATPMP), PCP: said(r.PCP), Asked: &l.routers[i],
 		})
 		l.site.Observations = append(l.site.Observations, r.Observations...)
 	}

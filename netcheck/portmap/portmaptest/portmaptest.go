@@ -13,12 +13,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"onsite/internal/lazyre"
 )
 
 // Router is a router. Its fields are set before Start; the zero value is a
@@ -242,11 +243,11 @@ func (r *Router) serve(w http.ResponseWriter, request *http.Request) {
 	fmt.Fprintf(w, envelope, inner) //nolint:errcheck,gosec // who hangs up does not want it; no browser reads it
 }
 
-var argument = regexp.MustCompile(`<(New\w+)[^>]*>([^<]*)</`)
+var argument = lazyre.New(`<(New\w+)[^>]*>([^<]*)</`)
 
 func arguments(body string) map[string]string {
 	args := map[string]string{}
-	for _, m := range argument.FindAllStringSubmatch(body, -1) {
+	for _, m := range argument().FindAllStringSubmatch(body, -1) {
 		args[m[1]] = html.UnescapeString(m[2])
 	}
 	return args
