@@ -202,16 +202,7 @@ func wrongName(text string) error {
 	if _, err := netip.ParseAddr(bare); err != nil && bare != text && dnsq.Valid(bare) && !strings.ContainsAny(bare, `@\`) {
 		remedy = "did you mean " + bare + "?"
 	}
-	return report.Errorf(report.KindUsage, "dns.name.wrong", remedy, "%q is no host name", shorten(text))
-}
-
-// shorten keeps a message to a line.
-func shorten(text string) string {
-	const longest = 100
-	if len(text) > longest {
-		return strings.ToValidUTF8(text[:longest], "") + "…"
-	}
-	return text
+	return report.Errorf(report.KindUsage, "dns.name.wrong", remedy, "%q is no host name", report.Shorten(text, 100))
 }
 
 // and joins words as a sentence does.

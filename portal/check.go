@@ -188,7 +188,7 @@ func (c *check) judgeRedirect(from *url.URL, location string) *url.URL {
 		if strings.Contains(location, "@") {
 			location = "…@…" // what stands before it may be a password
 		}
-		c.add(report.Fail("portal.redirect.wrong", from.String(), fmt.Sprintf("it redirects to %q, which is no address of a page", shorten(location)),
+		c.add(report.Fail("portal.redirect.wrong", from.String(), fmt.Sprintf("it redirects to %q, which is no address of a page", report.Shorten(location, maxShown)),
 			"mend the redirect rule of the server"))
 		return nil
 	}
@@ -350,7 +350,7 @@ func wrongURL(text string, err error) *report.Error {
 	if strings.Contains(text, "@") { // what stands before it may be a password
 		return report.Errorf(report.KindUsage, "portal.url.wrong", remedy, "the URL is wrong: it holds an @")
 	}
-	return report.Errorf(report.KindUsage, "portal.url.wrong", remedy, "the URL %q is wrong: %w", shorten(text), err)
+	return report.Errorf(report.KindUsage, "portal.url.wrong", remedy, "the URL %q is wrong: %w", report.Shorten(text, maxShown), err)
 }
 
 // checkURL reports what keeps a URL from being opened.
@@ -424,7 +424,7 @@ func parseConnect(text string, u *url.URL) (string, error) {
 	}
 	if !plainHost(host) || !isPort(port) {
 		return "", report.Errorf(report.KindUsage, "portal.address.wrong", "give host:port, for example 203.0.113.10:4444",
-			"%q is not an address to connect to", shorten(text))
+			"%q is not an address to connect to", report.Shorten(text, maxShown))
 	}
 	return net.JoinHostPort(toASCII(host), port), nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 // What parseURL takes has a form that it gives back as it is, and leads to one
@@ -49,21 +48,6 @@ func FuzzParseSeen(f *testing.F) {
 		}
 		if again, ok := parseSeen(text, nonce); !ok || again.Nonce != nonce || again.Remote != seen.Remote {
 			t.Errorf("parseSeen(%s) = %+v, which gives %+v", data, seen, again)
-		}
-	})
-}
-
-func FuzzShorten(f *testing.F) {
-	f.Add("portal.acme.example")
-	f.Add(strings.Repeat("ä", 300))
-	f.Add("\xff\xfe")
-	f.Fuzz(func(t *testing.T, text string) {
-		got := shorten(text)
-		if !utf8.ValidString(got) || utf8.RuneCountInString(got) > maxShown {
-			t.Errorf("shorten(%q) = %q, want at most %d characters of UTF-8", text, got, maxShown)
-		}
-		if len(text) <= maxShown && utf8.ValidString(text) && got != text {
-			t.Errorf("shorten(%q) = %q, want it unchanged", text, got)
 		}
 	})
 }

@@ -60,7 +60,7 @@ func describe(c *x509.Certificate, now time.Time) Certificate {
 func describeTLS(s *tls.ConnectionState) *TLS {
 	return &TLS{
 		Version: tls.VersionName(s.Version), Cipher: tls.CipherSuiteName(s.CipherSuite),
-		ServerName: shorten(s.ServerName), ALPN: s.NegotiatedProtocol,
+		ServerName: report.Shorten(s.ServerName, maxShown), ALPN: s.NegotiatedProtocol,
 	}
 }
 
@@ -68,7 +68,7 @@ func describeTLS(s *tls.ConnectionState) *TLS {
 func (s *Server) saw(r *http.Request) Seen {
 	now := s.o.Now()
 	seen := Seen{
-		Schema: report.Schema, Service: service, Scheme: "http", Host: shorten(r.Host), Remote: r.RemoteAddr,
+		Schema: report.Schema, Service: service, Scheme: "http", Host: report.Shorten(r.Host, maxShown), Remote: r.RemoteAddr,
 		Protocol: r.Proto, Time: now.UTC().Truncate(time.Second),
 	}
 	if leaf := leafOf(r); leaf != nil {
@@ -76,19 +76,6 @@ func (s *Server) saw(r *http.Request) Seen {
 		seen.Scheme, seen.TLS, seen.Certificate = "https", describeTLS(r.TLS), &c
 	}
 	return seen
-}
-
-// shorten cuts what a client sent to a length that can be shown, and replaces
-// bytes that are not UTF-8.
-func shorten(text string) string {
-	if len(text) > 4*maxShown {
-		text = text[:4*maxShown]
-	}
-	runes := []rune(strings.ToValidUTF8(text, "\uFFFD"))
-	if len(runes) > maxShown {
-		return string(runes[:maxShown-1]) + "…"
-	}
-	return string(runes)
 }
 
 // isNonce reports whether a client's nonce is one to send back: up to 128

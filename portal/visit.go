@@ -270,7 +270,7 @@ func (v *visit) requestFailed(ctx context.Context, a *answer, err error) report.
 	case sock.HungUp(err):
 		return report.Fail("portal.http.failed", subject, "the connection was closed without an answer", remedy)
 	}
-	return report.Fail("portal.http.failed", subject, "the answer is not HTTP: "+shorten(sock.Reason(err)), remedy)
+	return report.Fail("portal.http.failed", subject, "the answer is not HTTP: "+report.Shorten(sock.Reason(err), maxShown), remedy)
 }
 
 func (v *visit) tooSlow(ctx context.Context, detail string) report.Finding {

@@ -132,6 +132,19 @@ func Printable(s string) string {
 	}, s)
 }
 
+// Shorten keeps a foreign text to at most so many characters; one that was cut
+// ends with "…". Bytes that are not UTF-8 are replaced.
+func Shorten(s string, most int) string {
+	if len(s) > utf8.UTFMax*(most+1) { // more than enough, and quickly so
+		s = s[:utf8.UTFMax*(most+1)]
+	}
+	runes := []rune(strings.ToValidUTF8(s, "\uFFFD"))
+	if len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return string(runes)
+}
+
 // Wrap breaks text at spaces into lines of at most width columns and puts
 // margin before every line but the first. Line breaks in the text stay. A word
 // that is longer than a line is left whole, so that it can be copied.

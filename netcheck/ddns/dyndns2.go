@@ -175,12 +175,7 @@ func (d *DynDNS2) quote(text string) string {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
-	text = strings.Join(strings.Fields(report.Printable(text)), " ")
-	const most = 80
-	if r := []rune(text); len(r) > most {
-		text = string(r[:most]) + "..."
-	}
-	return text
+	return report.Shorten(strings.Join(strings.Fields(report.Printable(text)), " "), 80)
 }
 
 // failure judges an exchange without an answer.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"onsite/report"
 )
 
 // Kind is what a port speaks, as far as it can be told.
@@ -116,12 +118,7 @@ func (i Identity) String() string {
 }
 
 // shorten keeps what strangers send from filling a page.
-func shorten(s string) string {
-	if r := []rune(s); len(r) > 60 {
-		return string(r[:60]) + "…"
-	}
-	return s
-}
+func shorten(s string) string { return report.Shorten(s, 60) }
 
 // How two identities compare.
 const (

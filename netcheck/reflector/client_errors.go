@@ -196,8 +196,5 @@ func (a *answer) after() string {
 // firstLine keeps a message of the other end short.
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
-	if r := []rune(s); len(r) > 200 {
-		return string(r[:200]) + "…"
-	}
-	return s
+	return report.Shorten(s, 200)
 }
