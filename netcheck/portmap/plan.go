@@ -58,10 +58,11 @@ func (r *Router) Plan(ctx context.Context, q Request) (*Plan, []report.Finding, 
 	if err := q.check(r); err != nil {
 		return nil, nil, err
 	}
-	var err error
-	if p.Methods, err = r.methods(q, want); err != nil {
+	methods, err := r.methods(q, want)
+	if err != nil {
 		return nil, nil, err
 	}
+	p.Methods = methods
 	findings := append(slices.Clone(r.Findings), r.judgeAddress()...)
 	findings = append(findings, exposed([]Rule{{Protocol: want.Protocol, External: want.External, Host: want.Host, Internal: want.Internal}})...)
 	if len(p.Methods) == 0 {
@@ -69,11 +70,11 @@ func (r *Router) Plan(ctx context.Context, q Request) (*Plan, []report.Finding, 
 			fmt.Sprintf("%s is another host, and the router speaks NAT-PMP alone, which forwards to the computer that asks", want.Host),
 			"run this on that host, or type the rule into the router by hand: onsite port guide --forward "+ruleFlag(want))), nil
 	}
-	p.Before, err = r.now(ctx, &p.notes, want)
+	// An error is in the observations: then nothing is known, as with NAT-PMP.
+	p.Before, _ = r.now(ctx, &p.notes, want)
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
-	_ = err // an observation has it; then nothing is known, as with NAT-PMP
 	switch {
 	case p.Before == nil || p.Before.Ours:
 	case p.Before.same(want) && !p.Before.Disabled:
