@@ -245,16 +245,8 @@ func (w *worker) tcp(ctx context.Context, q Question, edns bool) Answer {
 	if err = conn.SetDeadline(deadline(ctx, w.timeout())); err != nil {
 		return Answer{Err: err}
 	}
-	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(wire)), uint16(len(wire))) //nolint:gosec // a question has 300 bytes at most
-	if _, err = conn.Write(append(framed, wire...)); err != nil {
-		return Answer{Err: err}
-	}
-	var size [2]byte
-	if _, err = io.ReadFull(conn, size[:]); err != nil {
-		return Answer{Err: err}
-	}
-	message := make([]byte, binary.BigEndian.Uint16(size[:]))
-	if _, err = io.ReadFull(conn, message); err != nil {
+	message, err := Exchange(conn, wire)
+	if err != nil {
 		return Answer{Err: err}
 	}
 	a, truncated, err := parse(q, id, message)
@@ -263,6 +255,22 @@ func (w *worker) tcp(ctx context.Context, q Question, edns bool) Answer {
 	}
 	a.Err = err
 	return a
+}
+
+// Exchange sends one message over a TCP connection and reads one back, each
+// behind its length (RFC 1035, section 4.2.2): 64 KiB at the most.
+func Exchange(conn net.Conn, message []byte) ([]byte, error) {
+	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(message)), uint16(len(message))) //nolint:gosec // what is sent has a few hundred bytes
+	if _, err := conn.Write(append(framed, message...)); err != nil {
+		return nil, err
+	}
+	var size [2]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		return nil, err
+	}
+	reply := make([]byte, binary.BigEndian.Uint16(size[:]))
+	_, err := io.ReadFull(conn, reply)
+	return reply, err
 }
 
 // deadline is in d, or when the context ends.

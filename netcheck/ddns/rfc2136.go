@@ -3,10 +3,8 @@ package ddns
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"onsite/internal/dnsq"
 	"onsite/report"
 )
 
@@ -195,8 +194,7 @@ func connect(ctx context.Context, dial dialFunc, server string) (net.Conn, error
 	return dial(ctx, "tcp", server)
 }
 
-// exchange sends one message over TCP and reads one back. An answer has 64 KiB
-// at the most, which is what its two bytes of length can say.
+// exchange connects, sends one message over TCP and reads one back.
 func exchange(ctx context.Context, dial dialFunc, server string, raw []byte) ([]byte, error) {
 	conn, err := connect(ctx, dial, server)
 	if err != nil {
@@ -209,15 +207,8 @@ func exchange(ctx context.Context, dial dialFunc, server string, raw []byte) ([]
 			return nil, err
 		}
 	}
-	if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(raw))), raw...)); err != nil { //nolint:gosec // an update has a few hundred bytes
-		return nil, err
-	}
-	var length uint16
-	if err := binary.Read(conn, binary.BigEndian, &length); err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
-	}
-	reply := make([]byte, length)
-	if _, err := io.ReadFull(conn, reply); err != nil {
+	reply, err := dnsq.Exchange(conn, raw)
+	if err != nil {
 		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return reply, nil

@@ -34,6 +34,7 @@ type PlannedPort struct {
 	Port     int    `json:"port"`
 	Inside   string `json:"inside"`
 	Found    bool   `json:"inside_found"`
+	Listed   string `json:"listed"`
 	Expect   Kind   `json:"expect"`
 	LAN      Look   `json:"lan"`
 	Loopback Look   `json:"loopback"`
@@ -75,7 +76,7 @@ func MakePlan(ctx context.Context, o Options) (Plan, Result, []report.Finding, e
 	}
 	for _, port := range c.result.Ports {
 		t := port.target
-		p.Targets = append(p.Targets, PlannedPort{t.Host, t.Port, t.Inside, t.Found, t.Expect, port.LAN, port.Loopback})
+		p.Targets = append(p.Targets, PlannedPort{t.Host, t.Port, t.Inside, t.Found, t.Listed, t.Expect, port.LAN, port.Loopback})
 	}
 	return p, c.result, c.pending(findings), nil
 }
@@ -153,7 +154,7 @@ func damaged(why string) error {
 func Resume(ctx context.Context, p Plan, o Options) (Result, []report.Finding, error) {
 	o.Vantages, o.Beacon, o.Targets = nil, false, nil
 	for _, t := range p.Targets {
-		o.Targets = append(o.Targets, Target{Host: t.Host, Port: t.Port, Inside: t.Inside, Found: t.Found, Expect: t.Expect})
+		o.Targets = append(o.Targets, Target{Host: t.Host, Port: t.Port, Inside: t.Inside, Found: t.Found, Listed: t.Listed, Expect: t.Expect})
 	}
 	c := &check{o: o.withDefaults(), plan: &p, result: Result{Via: []string{}, Ports: []Port{}, Observations: []report.Observation{}}}
 	limited, cancel := context.WithTimeout(ctx, c.o.Limit)

@@ -116,3 +116,28 @@ func FuzzDecodePlan(f *testing.F) {
 		}
 	})
 }
+
+// How the inside address was found is known on the hotspot, too.
+func TestPlanTellsHowInsideWasFound(t *testing.T) {
+	t.Parallel()
+	page := page(t, 200, "portal/1", "Portal")
+	found := portal
+	found.Found, found.Listed = true, "8888/tcp -> 192.168.1.50:8888"
+	plan, _, _, err := MakePlan(t.Context(), options(newWorld(map[string]string{"192.168.1.50:8888": page}), found))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := plan.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan, err = DecodePlan(data); err != nil {
+		t.Fatal(err)
+	}
+	o := options(newWorld(map[string]string{"203.0.113.10:8888": page}))
+	o.Public = away
+	r, _, err := Resume(t.Context(), plan, o)
+	if err != nil || !r.Ports[0].InsideFound || r.Ports[0].Listed != found.Listed {
+		t.Errorf("%v: %+v", err, r.Ports)
+	}
+}
