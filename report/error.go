@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // Kind says whose move it is after an error. Each kind has one exit status.
@@ -59,6 +60,19 @@ func AsError(err error) *Error {
 func HasCode(err error, code string) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Code == code
+}
+
+// Unreadable is the error for a file that the system does not let be read. err is
+// what it said, which may name the file too.
+func Unreadable(path string, err error) *Error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
+	remedy := "check the name and the permissions"
+	if errors.Is(err, fs.ErrNotExist) {
+		remedy = "check the name and the folder; quote a name that has spaces"
+	}
+	return Errorf(KindInput, "file.unreadable", remedy, "cannot read %s: %w", path, err)
 }
 
 // InFile says in which file an error was met: it puts the path in front of the

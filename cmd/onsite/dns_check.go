@@ -110,7 +110,7 @@ func (a *app) expected(ctx context.Context, o *dnsCheckOptions) (netip.Addr, []r
 		if err != nil {
 			return netip.Addr{}, nil, err
 		}
-		a.say("... asking for this network's public address")
+		a.say("... asking for the public address")
 		public := wan.Public(ctx, from)
 		if err := ctx.Err(); err != nil {
 			return netip.Addr{}, nil, err

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -124,11 +122,7 @@ func nameServer(ctx context.Context, flag, text string) (netip.AddrPort, error) 
 func rootHints(path string) ([]netip.AddrPort, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		remedy := "check the name of the file"
-		if errors.Is(err, fs.ErrPermission) {
-			remedy = "run this as a user who may read it"
-		}
-		return nil, report.Errorf(report.KindInput, "file.unreadable", remedy, "cannot read %s: %w", path, err)
+		return nil, report.Unreadable(path, err)
 	}
 	defer file.Close()
 	records, err := dnsq.ReadZone(file)

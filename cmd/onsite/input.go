@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -34,7 +32,7 @@ func (a *app) readSmall(ctx context.Context, flag, path string, most int64) ([]b
 	return interruptible(ctx, func() ([]byte, error) {
 		f, err := os.Open(cleanPath(path))
 		if err != nil {
-			return nil, unreadable(path, err)
+			return nil, report.Unreadable(path, err)
 		}
 		defer f.Close()
 		return atMostBytes(f, path, most)
@@ -59,7 +57,7 @@ func interruptible(ctx context.Context, read func() ([]byte, error)) ([]byte, er
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, report.Unreadable(path, err)
 	}
 	if info.IsDir() {
 		return nil, report.Errorf(report.KindInput, "file.unreadable", "name a file in it", "%s is a folder", path)
@@ -69,7 +67,7 @@ func readFile(path string) ([]byte, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, report.Unreadable(path, err)
 	}
 	defer f.Close()
 	return limited(f, path)
@@ -80,7 +78,7 @@ func readFile(path string) ([]byte, error) {
 func atMostBytes(r io.Reader, name string, most int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
-		return nil, unreadable(name, err)
+		return nil, report.Unreadable(name, err)
 	}
 	return data, nil
 }
@@ -99,17 +97,6 @@ func limited(r io.Reader, name string) ([]byte, error) {
 func tooLarge(name string) error {
 	return report.Errorf(report.KindInput, "file.too-large", "name the certificate file itself",
 		"%s has more than %d MiB", name, pkcs.MaxSize>>20)
-}
-
-func unreadable(path string, err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err
-	}
-	remedy := "check the name and the permissions"
-	if errors.Is(err, fs.ErrNotExist) {
-		remedy = "check the name and the folder; quote a name that has spaces"
-	}
-	return report.Errorf(report.KindInput, "file.unreadable", remedy, "cannot read %s: %w", path, err)
 }
 
 // outFolder is the folder of --out. An empty one comes from a variable that is

@@ -64,7 +64,7 @@ func (in *inputs) read(ctx context.Context, paths ...string) (*pkcs.Bag, error) 
 func (in *inputs) folder(ctx context.Context, all *pkcs.Bag, dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return unreadable(dir, err)
+		return report.Unreadable(dir, err)
 	}
 	for _, e := range entries {
 		if !e.Type().IsRegular() && e.Type()&fs.ModeSymlink == 0 {

@@ -77,7 +77,7 @@ func (a *app) line(ctx context.Context, o *outsideFlags) (line, error) {
 		}
 		return l, nil
 	}
-	a.say("asking for the public address ...")
+	a.say("... asking for the public address")
 	site, findings, _ := wan.Look(ctx, wan.Options{Public: options, Now: a.now})
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return line{}, ctx.Err()

@@ -177,7 +177,7 @@ func (a *app) runPortForwardAdd(ctx context.Context, o *portForwardAddOptions) (
 		return done(), err
 	}
 	if o.outside != nil {
-		a.say("making it, and connecting to it from outside ...")
+		a.say("... making it, and connecting to it from outside")
 	}
 	findings = append(findings, plan.Apply(ctx)...)
 	if ctx.Err() != nil && !o.keep {

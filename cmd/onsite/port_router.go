@@ -89,7 +89,7 @@ func (a *app) router(ctx context.Context, o *routerFlags) (*portmap.Router, erro
 }
 
 func (a *app) askRouter(ctx context.Context, options portmap.Options) (*portmap.Router, error) {
-	a.say("asking the router %s ...", options.Gateway)
+	a.say("... asking the router %s", options.Gateway)
 	r := portmap.Ask(ctx, options)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

@@ -45,12 +45,12 @@ func readOperators(path string) (operators, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, report.Errorf(report.KindInput, "file.unreadable", "check the name and the permissions", "cannot read %s: %w", path, err)
+		return nil, report.Unreadable(path, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
 	if err != nil {
-		return nil, report.Errorf(report.KindInput, "file.unreadable", "check the name and the permissions", "cannot read %s: %w", path, err)
+		return nil, report.Unreadable(path, err)
 	}
 	list, err := parseOperators(string(data))
 	if err != nil {
